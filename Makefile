@@ -1,0 +1,58 @@
+# Tepal's commands. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run train test check lint up down lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/serve ## serve on http://127.0.0.1:8080, with Iris trained where there is no model yet
+	@$(BIN)/python -m train iris --algorithm svm --algorithm logistic --if-empty
+	@exec $(BIN)/python -m api
+
+train: .venv/serve ## train Iris again, as the next version of both models
+	@$(BIN)/python -m train iris --algorithm svm --algorithm logistic
+
+test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skipped where they are missing
+	$(BIN)/python -m pytest
+
+check: lint test ## everything that must hold before a change goes in
+
+lint: .venv/dev ## style, types and the configuration files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/hadolint api/Dockerfile nginx/Dockerfile
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+up: ## build and start the whole stack with Docker Compose, on http://127.0.0.1:8080
+	docker compose up --build --detach
+
+down: ## stop the stack
+	docker compose down
+
+lock: ## pin every dependency again, with hashes, for Python 3.11 and later (needs uv)
+	uv pip compile --quiet --upgrade $(LOCK) --extra serve --output-file requirements.txt
+	uv pip compile --quiet --upgrade $(LOCK) --extra serve --group dev --constraint requirements.txt --output-file requirements-dev.txt
+LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+clean: ## remove the virtual environment and every cache; models stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+
+# Each stamp is newer than its lock once the lock is installed.
+.venv/serve: requirements.txt | .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/serve
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	  || { echo "Tepal needs Python 3.11 to 3.14; name one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+	$(PYTHON) -m venv .venv

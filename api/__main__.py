@@ -1,0 +1,38 @@
+"""``python -m api`` serves the model repository with gunicorn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from api.settings import SETTINGS, SettingError, Settings
+
+
+def main() -> None:
+    """Check the settings, then become gunicorn. Exit code 3 for a setting that cannot be used."""
+    if sys.argv[1:]:
+        print(usage())
+        sys.exit(0 if sys.argv[1] in ("-h", "--help") else 2)
+    try:
+        Settings.from_environ(os.environ)
+    except SettingError as error:
+        print(f"tepal: {error}", file=sys.stderr)
+        sys.exit(3)
+    from gunicorn.app.wsgiapp import WSGIApplication
+
+    sys.argv[1:] = ["--config", str(Path(__file__).with_name("gunicorn.conf.py"))]
+    WSGIApplication("%(prog)s [OPTIONS]").run()
+
+
+def usage() -> str:
+    """The help text, from the same table as the settings."""
+    lines = ["Usage: python -m api", "", "Serves the model repository with gunicorn. Settings are environment variables:", ""]
+    for setting in SETTINGS:
+        default = f" (default {setting.default})" if setting.default else ""
+        lines.append(f"  {setting.variable:<24}{setting.means}{default}")
+    return "\n".join([*lines, "", "Example: PORT=9000 MODELS=iris python -m api"])
+
+
+if __name__ == "__main__":
+    main()

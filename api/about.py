@@ -1,0 +1,99 @@
+"""About the service: what it serves, and what each model says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api import negotiate
+from api.message import JSON, Context, Request, Response, json_response
+from api.pages import home
+from tepal import NotFound, __version__
+from tepal.repository import BadVersion, Model, Version
+
+
+def root(context: Context, request: Request) -> Response:
+    """A page for a browser, a short JSON object for everyone else."""
+    if negotiate.answer_type(request.headers.get("accept", ""), (JSON, "text/html")) == "text/html":
+        return home.page(context.repository)
+    return json_response({"status": "alive", "name": "tepal", "models": list(context.repository.models)})
+
+
+def version(context: Context, request: Request) -> Response:
+    """The version of Tepal, as text."""
+    return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, f"{__version__}\n".encode())
+
+
+def models(context: Context, request: Request) -> Response:
+    """Every model with its versions, the bad ones included."""
+    return json_response({"models": [_listed(model) for model in context.repository.models.values()]})
+
+
+def model_card(context: Context, request: Request, name: str) -> Response:
+    """The card of a model: its default version's, or the reason why there is none."""
+    model = context.repository.model(name)
+    card = _card(model.default) if model.default else {"name": name, "status": "not_ready", "reason": model.reason}
+    return json_response({**card, "default_version": model.default and model.default.number, "versions": list(model.versions)})
+
+
+def version_card(context: Context, request: Request, name: str, number: str) -> Response:
+    """The card of one version, a bad one's too."""
+    found = context.repository.model(name).versions.get(number)
+    if found is None:
+        raise NotFound(f"model '{name}' has no version {number!r}; it has {', '.join(context.repository.model(name).versions)}")
+    return json_response(_card(found))
+
+
+def _listed(model: Model) -> dict[str, Any]:
+    default = model.default
+    listed: dict[str, Any] = {
+        "name": model.name,
+        "default_version": default and default.number,
+        "versions": list(model.versions),
+        "task": default and default.manifest.task,
+        "status": "ready" if default else "not_ready",
+    }
+    if model.reason:
+        listed["reason"] = model.reason
+    return listed
+
+
+def _card(version: Version | BadVersion) -> dict[str, Any]:
+    if isinstance(version, BadVersion):
+        return {"name": version.name, "version": version.number, "status": "not_ready", "reason": version.reason}
+    manifest = version.manifest
+    card: dict[str, Any] = {
+        "name": version.name,
+        "version": version.number,
+        "status": "ready",
+        "task": manifest.task,
+        "estimator": manifest.estimator,
+        "runtime": version.runtime.name,
+        "rows": manifest.rows,
+        "signature": {"columns": manifest.signature.columns},
+        "outputs": manifest.outputs,
+        "classes": manifest.outputs[0].classes if len(manifest.outputs) == 1 else None,
+        "metrics": manifest.metrics,
+        "meta": manifest.meta,
+        "trained": {
+            "at": manifest.created,
+            "rows": manifest.n_rows,
+            "command": manifest.command,
+            "python": manifest.python,
+            "packages": manifest.packages,
+        },
+        "sha256": manifest.files,
+        "self_test": {"result": "passed", "golden_rows": len(manifest.golden.rows)},
+        "example": manifest.golden.rows[0],
+    }
+    if version.cautions:
+        card["cautions"] = version.cautions
+    return card
+
+
+ROUTES = (
+    ("GET", "/", root),
+    ("GET", "/version", version),
+    ("GET", "/models", models),
+    ("GET", "/models/{name}", model_card),
+    ("GET", "/models/{name}/versions/{version}", version_card),
+)

@@ -1,0 +1,68 @@
+"""One table from exception to status and code, one shape for every error.
+
+The library's errors carry facts and no status; the few that only HTTP knows are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from api import observe
+from api.message import Response, json_response
+from tepal import Invalid, Malformed, ModelError, NotFound, NotReady
+
+
+class MethodNotAllowed(Exception):
+    """The path is there and does not take this method."""
+
+    def __init__(self, method: str, allowed: Iterable[str]):
+        self.allowed = ", ".join(allowed)
+        super().__init__(f"this path does not take {method[:20]}; it takes {self.allowed}")
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than the limit; the message names the limit and its setting."""
+
+    def __init__(self, limit_mb: int):
+        super().__init__(f"the body is larger than {limit_mb} MiB; send fewer rows at once, or raise MAX_BODY_MB")
+
+
+class UnsupportedMediaType(Exception):
+    """The body's type, charset or encoding is none that is read here."""
+
+
+TABLE: dict[type[Exception], tuple[int, str]] = {
+    Malformed: (400, "malformed_body"),
+    NotFound: (404, "not_found"),
+    MethodNotAllowed: (405, "method_not_allowed"),
+    BodyTooLarge: (413, "body_too_large"),
+    UnsupportedMediaType: (415, "unsupported_media_type"),
+    Invalid: (422, "invalid_input"),
+    ModelError: (500, "model_error"),
+    NotReady: (503, "not_ready"),
+}
+
+# Seconds after which a caller may find the reason gone: a restart takes about this long.
+RETRY_AFTER = "5"
+
+
+def respond(error: Exception, request_id: str) -> Response:
+    """The answer to an exception. What only the operator may know goes to the log, under the request id."""
+    status, code = TABLE.get(type(error), (500, "internal_error"))
+    message = str(error)
+    if status == 500:
+        observe.log_exception(error, request_id)
+        known = f"{message}; " if code == "model_error" else "something went wrong here; "
+        message = f"{known}the log says what under this request id"
+    body: dict[str, Any] = {"error": message, "code": code, "request_id": request_id}
+    if isinstance(error, Invalid) and error.details:
+        body["details"] = error.details
+        if error.total > len(error.details):
+            body["details_total"] = error.total
+    response = json_response(body, status)
+    if isinstance(error, MethodNotAllowed):
+        return response._replace(headers={**response.headers, "Allow": error.allowed})
+    if isinstance(error, NotReady):
+        return response._replace(headers={**response.headers, "Retry-After": RETRY_AFTER})
+    return response

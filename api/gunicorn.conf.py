@@ -1,0 +1,54 @@
+"""How gunicorn runs the service. Each value has its why."""
+
+import os
+
+# Before numpy is imported: one thread a request (see tepal/runtime/sklearn.py). An operator's own value stands.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+from api import startup  # noqa: E402
+from api.settings import Settings  # noqa: E402
+
+settings = Settings.from_environ(os.environ)
+
+wsgi_app = "api.app:create_app()"
+bind = f"{settings.host}:{settings.port}"
+workers = settings.web_concurrency
+
+# Threads, because they keep connections open: nginx then needs no new one for each request.
+worker_class = "gthread"
+threads = settings.threads
+
+# Connections that a worker may hold beside those it is answering. More would be hoarded: a worker accepts what
+# its threads cannot answer yet, while the next one idles.
+worker_connections = settings.threads + 16
+
+# Longer than nginx keeps its side (60 s), so that it is never gunicorn that closes on a request on its way.
+keepalive = 75
+
+# Models are loaded once, before the fork, and their memory is shared. Loading never raises because of a model.
+preload_app = True
+
+# Containers get 10 s from most platforms between SIGTERM and SIGKILL; 8 leave time to write the answers.
+graceful_timeout = 8
+
+# Silence after which a worker whose main thread hangs is killed, in seconds.
+timeout = 30
+
+# The heartbeat's file is touched often: in memory, not on a disk.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+# The control socket can stop the server, and needs a place to write that a read-only container has not.
+control_socket_disable = True
+
+# Only the headers of HTTP itself are believed, not those that would set a path's prefix.
+forwarder_headers = ""
+limit_request_line = 8190  # bytes, the most that gunicorn takes
+
+# The application writes one line a request; gunicorn tells of trouble only.
+accesslog = None
+loglevel = "warning"
+
+
+def when_ready(server):
+    startup.report(settings, server.app.wsgi().extensions["tepal"].repository)

@@ -1,0 +1,34 @@
+"""Whether the process lives, and whether its models can serve."""
+
+from __future__ import annotations
+
+from api.message import Context, Request, Response, json_response
+from tepal import NotReady
+
+
+def live(context: Context, request: Request) -> Response:
+    """200 while the process can answer."""
+    return json_response({"status": "alive"})
+
+
+def ready(context: Context, request: Request) -> Response:
+    """200 when the models can serve: all of them, or any (``READY``). Raises NotReady with the reasons."""
+    repository = context.repository
+    serving = {model.name: model.default.number for model in repository.models.values() if model.default}
+    reasons = [f"model '{model.name}' cannot serve: {model.reason}" for model in repository.models.values() if model.reason]
+    name = repository.default_name
+    if name is not None and name not in repository.models:
+        reasons.insert(0, f"the default model '{name}' is not in the model repository")
+    if not repository.models:
+        raise NotReady("the model repository is empty; publish a model, then start again")
+    if reasons and not (context.settings.ready == "any" and serving):
+        raise NotReady("; ".join(reasons))
+    return json_response({"status": "ready", "models": serving})
+
+
+ROUTES = (
+    ("GET", "/livez", live),
+    ("GET", "/readyz", ready),
+    ("GET", "/health", ready),
+    ("GET", "/ping", ready),
+)

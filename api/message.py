@@ -1,0 +1,44 @@
+"""A request and its response as plain values, so that no function below ``app.py`` needs a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from api.settings import Settings
+from tepal import Repository
+
+JSON = "application/json"
+
+
+class Context(NamedTuple):
+    """What every request may need and none may change."""
+
+    settings: Settings
+    repository: Repository
+
+
+class Request(NamedTuple):
+    """path: percent-decoded. query: every value of each key. headers: by lower-case name. body: as sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class Response(NamedTuple):
+    """facts: what the log line of this request tells besides (model, version, rows)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    facts: Mapping[str, Any] = {}
+
+
+def json_response(value: Any, status: int = 200, **facts: Any) -> Response:
+    """A JSON answer. value: anything that msgspec encodes; NaN would become null."""
+    return Response(status, {"Content-Type": JSON}, msgspec.json.encode(value), facts)

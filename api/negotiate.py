@@ -1,0 +1,59 @@
+"""What a client says of formats: the type of its body, and the type of answer that it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from werkzeug.http import parse_options_header
+
+from api.errors import UnsupportedMediaType
+from api.message import JSON
+
+# Types that say nothing about the body: what curl -d and other clients send unless told otherwise.
+_UNSAID = ("", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream")
+
+
+@lru_cache(maxsize=256)
+def body_type(content_type: str, content_encoding: str) -> str:
+    """The format of a body by its headers: JSON. Raises UnsupportedMediaType for any that is not read here."""
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(f"Content-Encoding {content_encoding[:60]!r} is not read here; send the body as it is")
+    media, parameters = parse_options_header(content_type)
+    charset = parameters.get("charset", "utf-8")
+    if charset.lower().replace("_", "-") not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType(f"charset {charset[:60]!r} is not read here; send UTF-8")
+    if media.lower() in (*_UNSAID, JSON) or (media.lower().startswith("application/") and media.lower().endswith("+json")):
+        return JSON
+    raise UnsupportedMediaType(f"Content-Type {media[:60]!r} is not read here; send {JSON}")
+
+
+@lru_cache(maxsize=256)
+def answer_type(accept: str, offered: Sequence[str]) -> str:
+    """The best of the ``offered`` media types for an Accept header; the first of them where none fits.
+
+    Weights count, and among equals the type that the client lists first.
+    """
+    best, best_weight = offered[0], 0.0
+    for item in accept.split(","):
+        media, *parameters = (part.strip().lower() for part in item.split(";"))
+        weight = _weight(parameters)
+        fitting = [type_ for type_ in offered if _fits(type_, media)]
+        if fitting and weight > best_weight:
+            best, best_weight = fitting[0], weight
+    return best
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _fits(type_: str, media: str) -> bool:
+    return media in (type_, "*/*", f"{type_.split('/')[0]}/*")

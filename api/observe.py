@@ -1,0 +1,49 @@
+"""What wraps a request from outside: its id, its log line, and the log's one format."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from api.message import Request, Response
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,100}")
+
+
+def request_id(given: str | None) -> str:
+    """The client's own id where it is one that can be logged and sent back as it is; else a new one."""
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def log_request(identity: str, request: Request, route: str | None, response: Response, seconds: float) -> None:
+    """One line a request. Nothing in it is a client's own text but the method and the checked id."""
+    log(
+        request_id=identity,
+        method=request.method[:20],
+        route=route,
+        status=response.status,
+        duration_ms=round(seconds * 1000, 3),
+        **response.facts,
+    )
+
+
+def log_exception(error: Exception, identity: str) -> None:
+    """The whole traceback of what a caller is told nothing of."""
+    log(level="error", request_id=identity, exception="".join(traceback.format_exception(error)))
+
+
+def log(**fields: Any) -> None:
+    """Write one JSON line to standard output, in one call, so that lines of several workers do not mix."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = msgspec.json.encode({"time": time, **fields}) + b"\n"
+    try:
+        os.write(sys.__stdout__.fileno() if sys.__stdout__ else 1, line)
+    except OSError:
+        pass  # a full disk or a closed pipe must not cost an answer

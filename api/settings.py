@@ -1,0 +1,106 @@
+"""Settings: environment variables, each with a default, read once at the start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+import msgspec
+
+from tepal.manifest import NAME
+
+
+class SettingError(Exception):
+    """A value that cannot be used; the message is the one line to show."""
+
+
+class Setting(NamedTuple):
+    """One variable. default: as a person would write it. takes: what a value may be. read: text to value."""
+
+    variable: str
+    default: str
+    takes: str
+    means: str
+    read: Callable[[str], Any]
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return read
+
+
+def _yes_or_no(text: str) -> bool:
+    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    return lambda text: {value: value for value in values}[text]
+
+
+def _model_name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _model_names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_model_name(name.strip()) for name in text.split(",")))
+
+
+_A_NAME = "a model's name (1–64 of a–z, 0–9, '_', '.', '-')"
+
+SETTINGS = (
+    Setting("PORT", "8080", "a port, 1–65535", "where gunicorn listens", _whole(1, 65535)),
+    Setting("HOST", "127.0.0.1", "an address", "the address gunicorn listens on; the image sets `0.0.0.0`", str),
+    Setting("MODEL_STORE", "model", "a folder", "the model repository", Path),
+    Setting("DEFAULT_MODEL", "", _A_NAME, "the model that answers `/predict`; without it the only one, else `iris`", _model_name),
+    Setting("MODELS", "", f"a comma list, each {_A_NAME}", "serve these models only; all of them without it", _model_names),
+    Setting("WEB_CONCURRENCY", "", "a number, 1–256", "worker processes; the usable cores without it", _whole(1, 256)),
+    Setting("THREADS", "4", "a number, 1–256", "requests that one worker answers at once", _whole(1, 256)),
+    Setting("MAX_BODY_MB", "16", "a number of MiB, 1–1024", "the largest request body; nginx and the app share it", _whole(1, 1024)),
+    Setting("READY", "all", "all or any", "`/readyz` is 200 when all models can serve, or when any can", _one_of("all", "any")),
+    Setting(
+        "ALLOW_VERSION_MISMATCH",
+        "false",
+        "true or false",
+        "serve a model made with other library versions, if its golden rows replay",
+        _yes_or_no,
+    ),
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one process, one field a variable."""
+
+    port: int
+    host: str
+    model_store: Path
+    default_model: str | None
+    models: tuple[str, ...]
+    web_concurrency: int
+    threads: int
+    max_body_mb: int
+    ready: str
+    allow_version_mismatch: bool
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read every variable; one that is empty counts as not set. Raises SettingError at the first bad one."""
+        values: dict[str, Any] = {}
+        for setting in SETTINGS:
+            text = environ.get(setting.variable, "").strip() or setting.default
+            try:
+                values[setting.variable.lower()] = setting.read(text) if text else None
+            except (ValueError, KeyError):
+                raise SettingError(f"{setting.variable} is {text!r}; it takes {setting.takes}") from None
+        values["models"] = values["models"] or ()
+        # joblib knows about affinity and a container's CPU quota.
+        values["web_concurrency"] = values["web_concurrency"] or joblib.cpu_count()
+        return cls(**values)

@@ -1,0 +1,92 @@
+"""What can go wrong, as facts without HTTP.
+
+TepalError
+├── InputError            what a caller sent cannot be used
+│   ├── Malformed         the bytes are not what they claim to be
+│   └── Invalid           well-formed, but not what the signature says; carries every bad cell
+├── NotFound              no such model or version
+├── NotReady              the model is there and may not serve (yet); carries the reason
+├── ModelError            the model raised on an input that its signature allows
+├── ArtifactError         a version on disk that must not serve
+└── PublishError          an estimator that cannot be published
+
+Each message is one sentence that its reader can act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+# The most bad cells or warnings that one answer lists; the rest are counted.
+MAX_LISTED = 20
+
+
+class TepalError(Exception):
+    """Base of everything that Tepal raises on purpose; ``str()`` is the sentence to show."""
+
+
+class InputError(TepalError):
+    """What a caller sent cannot be used."""
+
+
+class Malformed(InputError):
+    """The bytes cannot be read as the format that they claim or look like."""
+
+
+class Invalid(InputError):
+    """Well-formed input that the signature does not allow.
+
+    details: one dict for every bad cell with any of the keys ``row`` (from 0), ``column``, ``expected``,
+    ``got`` and ``near``, the first ``MAX_LISTED`` of ``total``. Empty where the fault has no cell.
+    """
+
+    def __init__(self, message: str, details: Sequence[dict[str, Any]] = (), total: int = 0):
+        super().__init__(message)
+        self.details = list(details)
+        self.total = total
+
+
+class BadCells:
+    """Collects every bad cell of one input, so that a caller can mend them all at once."""
+
+    def __init__(self) -> None:
+        self._sentence = ""
+        self._details: list[dict[str, Any]] = []
+        self._total = 0
+
+    def __bool__(self) -> bool:
+        return self._total > 0
+
+    def add(self, sentence: str, **detail: Any) -> None:
+        """Add a cell. sentence: what is said of it if it is the first. detail: as ``Invalid.details``."""
+        self._total += 1
+        if self._total == 1:
+            self._sentence = sentence
+        if self._total <= MAX_LISTED:
+            self._details.append(detail)
+
+    def raise_any(self) -> None:
+        """Raise Invalid about the cells that were added, if any were."""
+        if self._total:
+            raise Invalid(self._sentence, self._details, self._total)
+
+
+class NotFound(TepalError):
+    """No such model or version; the message lists what there is."""
+
+
+class NotReady(TepalError):
+    """The model or version exists, or may yet, and cannot serve now."""
+
+
+class ModelError(TepalError):
+    """The model raised on an input that its signature allows. The cause is for the log, not for the caller."""
+
+
+class ArtifactError(TepalError):
+    """A version on disk that must not serve: damaged, made by other libraries, or not answering as recorded."""
+
+
+class PublishError(TepalError):
+    """An estimator that cannot be published as it is; the message says what to do."""

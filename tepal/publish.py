@@ -1,0 +1,295 @@
+"""From a fitted estimator to a version in the model repository."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cloudpickle
+import msgspec
+import numpy as np
+
+from tepal import manifest as manifests
+from tepal import selftest
+from tepal.artifact import installed
+from tepal.errors import Invalid, PublishError, TepalError
+from tepal.manifest import Manifest, Task
+from tepal.prediction import Output, Prediction
+from tepal.runtime.sklearn import SklearnRuntime
+from tepal.signature import Column, Signature, derive
+from tepal.table import Table
+
+# Rows on which the containers are compared and the output's scale is read: enough to tell, quick on a big table.
+TRIAL_ROWS = 1000
+# No training data holds it, so it is what an unseen category looks like to an estimator.
+UNSEEN = "\N{REPLACEMENT CHARACTER} never seen"
+
+
+class Published(NamedTuple):
+    """What was published: ``path`` is the folder of the new version."""
+
+    name: str
+    version: int
+    path: Path
+
+
+def store_from_environ() -> Path:
+    """The model repository that ``MODEL_STORE`` names, ``model`` where it is not set."""
+    return Path(os.environ.get("MODEL_STORE") or "model")
+
+
+def publish(
+    estimator: Any,
+    *,
+    name: str,
+    X: Any,
+    y: Any = None,
+    rows: Literal["independent", "sequence"] = "independent",
+    metrics: Mapping[str, Any] | None = None,
+    meta: Mapping[str, Any] | None = None,
+    store: str | Path | None = None,
+) -> Published:
+    """Write a fitted estimator as a new version of the model ``name``.
+
+    X: the rows that it was trained on: a DataFrame, a 2-D array ``(n, k)``, a mapping of column name to ``n``
+    values (names for an estimator that was fitted on an array), or a list of ``n`` strings. The request's
+    columns, types, ranges and categories are read off it. y: the targets, ``(n,)``; only their names are read.
+    rows: ``sequence`` where a row's answer depends on the rows before it. metrics, meta: JSON values to keep
+    and show. store: the model repository; ``MODEL_STORE``, else ``model``, where it is not given.
+
+    The version appears whole or not at all, with the next number. Raises PublishError, which says what to do.
+    """
+    if not manifests.NAME.fullmatch(name):
+        raise PublishError(f"{name!r} cannot be a model's name: 1–64 of a–z, 0–9, '_', '.', '-', the first a letter or digit")
+    if not callable(getattr(estimator, "predict", None)):
+        raise PublishError(f"a {type(estimator).__name__} has no predict(); publish the fitted model or pipeline")
+    pickled = _pickle(estimator)
+    signature, arrays = derive(X)
+    table = Table.from_columns(signature, arrays)
+    trial = table.take(range(min(len(table), TRIAL_ROWS))) if rows == "independent" else table
+    outputs = _outputs(estimator, trial, y)
+    signature = _with_container(estimator, outputs, signature, trial)
+    signature = _with_unseen(estimator, outputs, signature, trial)
+    runtime = SklearnRuntime(cloudpickle.loads(pickled), outputs)  # what will be served is what was pickled
+    trial = Table.from_columns(signature, trial.columns)
+    predicted = _predict(runtime, trial)
+    chosen = selftest.choose(trial, predicted.labels(), rows)
+    golden = selftest.record(signature, runtime, trial.take(chosen).records(), rows, _scale(predicted))
+    description = {
+        "format": manifests.FORMAT,
+        "name": name,
+        "task": _task(estimator),
+        "estimator": _describe(estimator),
+        "signature": signature,
+        "outputs": tuple(outputs),
+        "rows": rows,
+        "golden": golden,
+        "metrics": _json_mapping("metrics", metrics),
+        "meta": _json_mapping("meta", meta),
+        "python": platform.python_version(),
+        "packages": _packages(pickled),
+        "by_value": b"cloudpickle" in pickled,
+        "files": {manifests.PICKLE: hashlib.sha256(pickled).hexdigest()},
+        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "command": _command(),
+        "n_rows": len(table),
+    }
+    return _write(store_from_environ() if store is None else Path(store), name, pickled, description)
+
+
+def _pickle(estimator: Any) -> bytes:
+    try:
+        return cloudpickle.dumps(estimator)  # what the user's own script defines goes in by value
+    except Exception as error:  # whatever a foreign object's __reduce__ raises
+        raise PublishError(f"the estimator cannot be pickled: {type(error).__name__}: {error}") from error
+
+
+def _predict(runtime: SklearnRuntime, table: Table) -> Prediction:
+    try:
+        return runtime.predict(table)
+    except TepalError as error:
+        cause = error.__cause__ or error
+        raise PublishError(f"the model cannot predict the rows of X: {type(cause).__name__}: {cause}") from error
+
+
+def _outputs(estimator: Any, trial: Table, y: Any) -> list[Output]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names of features: the container is settled after this
+        try:
+            values = np.asarray(estimator.predict(trial.container()))
+        except Exception as error:  # an estimator may raise anything
+            raise PublishError(f"the model cannot predict the rows of X: {type(error).__name__}: {error}") from error
+    count = values.shape[1] if values.ndim == 2 else 1
+    names = _target_names(y, count)
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or _task(estimator) != "classification":
+        return [Output(name) for name in names]
+    lists = [classes] if count == 1 and not isinstance(classes, list) else list(classes)
+    chances = callable(getattr(estimator, "predict_proba", None))
+    return [Output(name, tuple(np.asarray(labels).tolist()), chances) for name, labels in zip(names, lists)]
+
+
+def _target_names(y: Any, count: int) -> list[str]:
+    if hasattr(y, "columns") and len(y.columns) == count:
+        return [str(column) for column in y.columns]
+    if count == 1:
+        return [str(getattr(y, "name", None) or "y")]
+    return [f"y{i}" for i in range(count)]
+
+
+def _with_container(estimator: Any, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
+    """Spare each request a DataFrame where the same rows as an array get the same answer, bit for bit."""
+    if signature.container != "frame" or any(column.type in ("string", "datetime") for column in signature.columns):
+        return signature
+    plain = msgspec.structs.replace(signature, container="array")
+    runtime = SklearnRuntime(cloudpickle.loads(cloudpickle.dumps(estimator)), outputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            as_array = runtime.predict(Table.from_columns(plain, trial.columns))
+        except TepalError:
+            return signature
+        as_frame = _predict(runtime, trial)
+    pairs = [*zip(as_array.values, as_frame.values), *zip(as_array.probabilities, as_frame.probabilities)]
+    same = all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
+    return plain if same else signature
+
+
+def _with_unseen(estimator: Any, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
+    """Try a category that training never saw in each column, to tell a warning from a refusal."""
+    runtime = SklearnRuntime(cloudpickle.loads(cloudpickle.dumps(estimator)), outputs)
+
+    def tried(index: int, column: Column) -> Column:
+        if column.categories is None:
+            return column
+        row = Table.from_columns(signature, trial.take([0]).columns)
+        cells = list(row.columns)
+        cells[index] = np.array([UNSEEN], dtype=object)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an encoder that ignores the unseen says so; a request's warning will
+            try:
+                runtime.predict(Table.from_columns(signature, cells))
+            except Invalid:
+                return msgspec.structs.replace(column, unseen="refuse")
+        return column
+
+    columns = tuple(tried(i, column) for i, column in enumerate(signature.columns))
+    return msgspec.structs.replace(signature, columns=columns)
+
+
+def _scale(predicted: Prediction) -> float:
+    scales = [float(np.nanmax(np.abs(array))) for array in predicted.values if array.dtype.kind == "f" and array.size]
+    return max([1.0, *[scale for scale in scales if np.isfinite(scale)]]) if scales else 1.0
+
+
+def _task(estimator: Any) -> Task:
+    from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+
+    kinds: list[tuple[Any, Task]] = [
+        (is_outlier_detector, "outlier detection"),
+        (is_clusterer, "clustering"),
+        (is_classifier, "classification"),
+        (is_regressor, "regression"),
+    ]
+    for is_kind, task in kinds:
+        with contextlib.suppress(Exception):  # an estimator without scikit-learn's tags is of no kind it knows
+            if is_kind(estimator):
+                return task
+    return "classification" if hasattr(estimator, "classes_") else "prediction"
+
+
+def _describe(estimator: Any) -> str:
+    """The estimator as one line of Python, as scikit-learn prints it."""
+    return " ".join(repr(estimator).split())[:500]
+
+
+def _packages(pickled: bytes) -> dict[str, str]:
+    """The packages that decide what this pickle answers, with their versions here."""
+    versions = {package: installed(package) for package in ("scikit-learn", "numpy", "scipy")}
+    return {package: version for package, version in versions.items() if version is not None}
+
+
+def _json_mapping(what: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(values or {}), enc_hook=_from_numpy))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise PublishError(f"{what} must hold JSON values: {error}") from None
+    return decoded
+
+
+def _from_numpy(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise NotImplementedError(f"{type(value).__name__} is none")
+
+
+def _command() -> str:
+    program, *arguments = sys.orig_argv or ["python"]
+    return shlex.join([Path(program).name, *arguments])[:500]
+
+
+def _write(store: Path, name: str, pickled: bytes, description: dict[str, Any]) -> Published:
+    """A folder beside the versions, filled, flushed, then renamed: a reader sees all of it or none."""
+    home = store / name
+    home.mkdir(parents=True, exist_ok=True)
+    with _locked(home):
+        for left_over in home.glob(".publishing-*"):  # of a publish that was killed: the lock is ours
+            shutil.rmtree(left_over, ignore_errors=True)
+        version = 1 + max((int(path.name) for path in home.iterdir() if manifests.VERSION.fullmatch(path.name)), default=0)
+        manifest = Manifest(version=version, **description)
+        draft = Path(tempfile.mkdtemp(prefix=".publishing-", dir=home))
+        try:
+            _write_file(draft / manifests.PICKLE, pickled)
+            _write_file(draft / manifests.FILE, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+            draft.chmod(0o755)  # a container's own user reads it too
+            _flush(draft)
+            final = home / str(version)
+            draft.rename(final)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        _flush(home)
+    return Published(name, version, final)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold off other publishers of the same model; a killed one lets go by itself."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where the rename alone keeps versions whole
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

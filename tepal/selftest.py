@@ -1,0 +1,106 @@
+"""Golden rows: chosen and answered at publish, replayed before a version may serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tepal.errors import ArtifactError, TepalError
+from tepal.manifest import Answers, Golden
+from tepal.notes import Notes
+from tepal.prediction import same
+from tepal.runtime.sklearn import SklearnRuntime
+from tepal.signature import Signature
+from tepal.table import Array, Table
+from tepal.wire.json import JsonReader
+
+# Another machine's numpy may round a last digit otherwise; a wrong model is off by far more.
+TOLERANCE = 1e-9
+# Enough for an extreme, a null and a typical row of most tables, few enough to replay at every start.
+MAX_ROWS = 32
+
+
+def choose(table: Table, answers: Sequence[Any], rows: str) -> list[int]:
+    """Indices of the golden rows: the first of each answer, each column's extremes and nulls, and the first rows.
+
+    A sequence model gets the last rows of the training data, in order.
+    """
+    n = len(table)
+    if rows == "sequence":
+        return list(range(max(0, n - MAX_ROWS), n))
+    chosen: dict[int, None] = {}
+    first_of = {msgspec.json.encode(answer): i for i, answer in reversed(list(enumerate(answers)))}
+    chosen.update(dict.fromkeys(sorted(first_of.values())[:8]))
+    for column, array in zip(table.signature.columns, table.columns):
+        chosen.update(dict.fromkeys(_extremes(array, ordered=column.type in ("number", "integer", "datetime"))))
+    chosen.update(dict.fromkeys(range(min(n, MAX_ROWS))))
+    return sorted(list(chosen)[:MAX_ROWS])
+
+
+def _extremes(array: Array, ordered: bool) -> list[int]:
+    missing = np.array([value is None or value != value for value in array])
+    found = np.flatnonzero(missing)[:1].tolist()
+    present = np.flatnonzero(~missing)
+    if ordered and present.size:
+        values = array[present]
+        found += [int(present[values.argmin()]), int(present[values.argmax()])]
+    return found
+
+
+def record(signature: Signature, runtime: SklearnRuntime, rows: list[dict[str, Any]], kind: str, scale: float) -> Golden:
+    """Answer the golden rows by the way that a request takes. rows: records, at least one."""
+    reader = JsonReader(signature)
+    with threadpool_limits(1):  # as it will be served
+        alone = None if kind == "sequence" else _alone(reader, runtime, rows)
+        return Golden(rows, alone, _together(reader, runtime, rows), scale)
+
+
+def replay(signature: Signature, runtime: SklearnRuntime, golden: Golden) -> None:
+    """Answer the golden rows again, in the shapes in which they were recorded.
+
+    Raises ArtifactError with the row, what was expected and what came, where an answer is not the same.
+    """
+    reader = JsonReader(signature)
+    try:
+        with threadpool_limits(1):  # a thread started here would be dead after the fork of a worker
+            if golden.alone is not None:
+                _compare(golden, golden.alone, _alone(reader, runtime, golden.rows), "alone")
+            _compare(golden, golden.together, _together(reader, runtime, golden.rows), "in a batch")
+    except ArtifactError:
+        raise
+    except TepalError as error:
+        raise ArtifactError(f"the self-test failed: {error}") from error
+
+
+def _together(reader: JsonReader, runtime: SklearnRuntime, rows: list[dict[str, Any]]) -> Answers:
+    prediction = runtime.predict(reader.read(msgspec.json.encode(rows), Notes()))
+    return Answers(prediction.labels(), prediction.class_probabilities())
+
+
+def _alone(reader: JsonReader, runtime: SklearnRuntime, rows: list[dict[str, Any]]) -> Answers:
+    each = [_together(reader, runtime, [row]) for row in rows]
+    chances = [chance for answers in each if answers.probabilities for chance in answers.probabilities]
+    return Answers([answers.predictions[0] for answers in each], chances or None)
+
+
+def _compare(golden: Golden, expected: Answers, got: Answers, how: str) -> None:
+    pairs = [("prediction", expected.predictions, got.predictions, golden.scale)]
+    if expected.probabilities is not None:
+        pairs.append(("probabilities", expected.probabilities, got.probabilities or [], 1.0))
+    for what, wanted, came, scale in pairs:
+        if len(wanted) != len(came) or len(wanted) != len(golden.rows):
+            raise ArtifactError(f"the self-test got {len(came)} {what}, expected {len(wanted)}")
+        for row, (expected_one, got_one) in enumerate(zip(wanted, came)):
+            if not same(expected_one, got_one, scale, TOLERANCE):
+                raise ArtifactError(
+                    f"golden row {row} ({how}) is not answered as recorded: "
+                    f"{what} expected {_json(expected_one)}, got {_json(got_one)}"
+                )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()[:200]

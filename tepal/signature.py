@@ -1,0 +1,189 @@
+"""The input contract of a model, derived from the data that it was trained on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tepal.errors import PublishError
+
+Type = Literal["number", "integer", "boolean", "string", "datetime"]
+
+# A string column with more distinct values than this is taken for free text: a list that nobody would read
+# helps nobody, and its rarest members are not what an unseen value should be warned against.
+MAX_CATEGORIES = 1000
+
+
+class Column(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One input column as it was seen in training.
+
+    type: how a value is written by a client. dtype: NumPy's name of the array that the model gets.
+    nullable: training had missing values. minimum, maximum: the range seen in training (``number`` and
+    ``integer``). categories: the values seen in training (``string``; none for free text).
+    unseen: what a value outside ``categories`` gets: a warning, or a refusal where the estimator itself refuses.
+    """
+
+    name: str
+    type: Type
+    dtype: str
+    nullable: bool = False
+    minimum: float | int | None = None
+    maximum: float | int | None = None
+    categories: tuple[str, ...] | None = None
+    unseen: Literal["warn", "refuse"] = "warn"
+
+    def near(self, value: str) -> list[str]:
+        """The categories that a person may have meant by ``value``, best first, three at most."""
+        return difflib.get_close_matches(value, self.categories or (), n=3, cutoff=0.6)
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """The columns of a model in the order of training, and the container that its estimator wants.
+
+    container: ``array`` (2-D), ``frame`` (pandas, by name) or ``list`` (of strings, for text models).
+    """
+
+    columns: tuple[Column, ...]
+    container: Literal["array", "frame", "list"] = "array"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every column is a float64 number, so that rows are one float64 matrix."""
+        return all(column.type == "number" for column in self.columns)
+
+
+Examples = Any  # a DataFrame, a 2-D array, a mapping of name to column, or a list of strings
+
+
+def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
+    """Read the signature off training data; return it with the data as one array a column.
+
+    examples: a pandas DataFrame (its names); a 2-D array or nested list, ``(n, k)`` (``x0, x1, …``); a mapping
+    of column name to a sequence of ``n`` values, for an estimator that was fitted on those columns side by
+    side; or a list of ``n`` strings (one column named ``text``).
+    Raises PublishError where a column is of no type that a client could send.
+    """
+    container: Literal["array", "frame", "list"] = "array"
+    named: list[tuple[str, Any]]
+    if hasattr(examples, "columns") and hasattr(examples, "iloc"):
+        container = "frame"
+        named = [(_text_name(name), examples.iloc[:, i]) for i, name in enumerate(examples.columns)]
+    elif isinstance(examples, Mapping):
+        named = [(_text_name(name), values) for name, values in examples.items()]
+    elif isinstance(examples, (list, tuple)) and examples and all(isinstance(item, str) for item in examples):
+        container, named = "list", [("text", examples)]
+    else:
+        named = _array_columns(examples)
+    names = [name for name, _ in named]
+    if not names:
+        raise PublishError("X has no columns; give the rows that the model was trained on")
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise PublishError(f"X has more than one column named {twice[0]!r}; give each column its own name")
+    arrays, columns = [], []
+    for name, values in named:
+        column, array = _derive_column(name, values, categorical=container != "list")
+        columns.append(column)
+        arrays.append(array)
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1 or lengths == {0}:
+        raise PublishError("X must have at least one row, and the same number in every column")
+    return Signature(tuple(columns), container), arrays
+
+
+def _text_name(name: object) -> str:
+    if isinstance(name, str) and name:
+        return name
+    if isinstance(name, int) and not isinstance(name, bool):
+        return str(name)
+    raise PublishError(f"column name {name!r} is not text; rename the columns before training")
+
+
+def _array_columns(examples: Any) -> list[tuple[str, Any]]:
+    matrix = np.asarray(examples)
+    if matrix.ndim != 2:
+        raise PublishError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
+    return [(f"x{i}", matrix[:, i]) for i in range(matrix.shape[1])]
+
+
+def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
+    array = _plain(values)
+    kind = array.dtype.kind
+    if kind == "f":
+        array = array.astype(np.float64)
+        missing = np.isnan(array)
+        if np.isinf(array).any():
+            raise PublishError(f"column {name!r} holds an infinite number; a client could never send it")
+        seen = array[~missing]
+        low, high = (float(seen.min()), float(seen.max())) if seen.size else (None, None)
+        return Column(name, "number", "float64", bool(missing.any()), low, high), array
+    if kind in "iu":
+        # uint64 is kept only where int64 cannot hold what training held.
+        dtype = "uint64" if kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max else "int64"
+        array = array.astype(dtype)
+        low, high = (int(array.min()), int(array.max())) if array.size else (None, None)
+        return Column(name, "integer", dtype, False, low, high), array
+    if kind == "b":
+        return Column(name, "boolean", "bool"), array
+    if kind == "M":
+        return Column(name, "datetime", str(array.dtype), bool(np.isnat(array).any())), array
+    return _derive_object_column(name, array, categorical)
+
+
+def _plain(values: Any) -> npt.NDArray[Any]:
+    """A column as a plain NumPy array; pandas' own types become floats, datetimes or objects with None."""
+    if hasattr(values, "dtype") and hasattr(values, "isna"):
+        kind = getattr(values.dtype, "kind", "O")
+        if kind == "M" and getattr(values.dtype, "tz", None) is not None:
+            values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        if isinstance(values.dtype, np.dtype) or kind == "M":
+            return np.asarray(values)
+        if not values.isna().any() and kind in "biuf":
+            return np.asarray(values.to_numpy(dtype=values.dtype.numpy_dtype))
+        return np.asarray(values.astype(object).where(values.notna(), None), dtype=object)
+    return np.asarray(values)
+
+
+def _derive_object_column(name: str, array: npt.NDArray[Any], categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
+    cells: Sequence[Any] = [None if _is_missing(value) else value for value in array.tolist()]
+    seen = [value for value in cells if value is not None]
+    nullable = len(seen) < len(cells)
+    as_objects = np.empty(len(cells), dtype=object)
+    as_objects[:] = cells
+    kinds = {type(value) for value in seen}
+    if kinds == {bool}:
+        return Column(name, "boolean", "object", nullable), as_objects
+    if kinds == {int}:
+        return Column(name, "integer", "object", nullable, min(seen), max(seen)), as_objects
+    if kinds and kinds <= {int, float}:
+        floats = np.array([np.nan if value is None else float(value) for value in cells])
+        return Column(name, "number", "float64", nullable, float(min(seen)), float(max(seen))), floats
+    if kinds == {str}:
+        distinct = sorted(set(seen))
+        categories = tuple(distinct) if categorical and len(distinct) <= MAX_CATEGORIES else None
+        return Column(name, "string", "object", nullable, categories=categories), as_objects
+    if not seen:
+        raise PublishError(f"column {name!r} is empty in every row of X, so nothing says what belongs in it; drop it")
+    held = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise PublishError(
+        f"column {name!r} holds {held}; a column must be numbers, integers, booleans, text or datetimes throughout"
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA: none of them equals itself, or says that it is null."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas.NA has no truth value, which is how it is known without importing pandas
+        return True

@@ -1,0 +1,74 @@
+"""Validated input rows on their way to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tepal.signature import Column, Signature
+
+Array = npt.NDArray[Any]
+
+class Table:
+    """``n`` rows that fit a signature, as the model's own container wants them.
+
+    matrix: ``(n, k)`` float64 where every column is a number, else None. columns: one array ``(n,)`` a column,
+    in the signature's order: float64 (NaN is missing), int64 or uint64, bool, datetime64, or objects with None.
+    """
+
+    __slots__ = ("columns", "matrix", "signature")
+
+    def __init__(self, signature: Signature, columns: Sequence[Array], matrix: Array | None = None):
+        self.signature = signature
+        self.matrix = matrix
+        self.columns = columns
+
+    @classmethod
+    def from_matrix(cls, signature: Signature, matrix: Array) -> Table:
+        """A table of numbers only. matrix: ``(n, k)`` float64, not copied."""
+        return cls(signature, tuple(matrix.T), matrix)
+
+    @classmethod
+    def from_columns(cls, signature: Signature, columns: Sequence[Array]) -> Table:
+        """A table of any types. columns: as the class says."""
+        matrix = np.column_stack(columns) if signature.numeric else None
+        return cls(signature, columns, matrix)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def take(self, rows: Sequence[int]) -> Table:
+        """The rows with these indices, in that order, as a new table."""
+        index = np.asarray(rows, dtype=np.intp)
+        return Table.from_columns(self.signature, [column[index] for column in self.columns])
+
+    def container(self) -> Any:
+        """The rows as the estimator wants them: array, pandas DataFrame or list of strings."""
+        if self.signature.container == "list":
+            return self.columns[0].tolist()
+        if self.signature.container == "frame":
+            import pandas as pd  # only where a model needs a frame: pandas is an extra
+
+            return pd.DataFrame({column.name: array for column, array in zip(self.signature.columns, self.columns)})
+        return np.column_stack(self.columns) if self.matrix is None else self.matrix
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as plain Python values by column name: what a client would write in JSON."""
+        names = self.signature.names
+        cells = [
+            [json_value(column, value) for value in array]
+            for column, array in zip(self.signature.columns, self.columns)
+        ]
+        return [dict(zip(names, row)) for row in zip(*cells)]
+
+
+def json_value(column: Column, value: Any) -> Any:
+    """One cell as JSON would carry it: NaN and NaT become None, a datetime its ISO 8601 text."""
+    if value is None or (isinstance(value, (float, np.datetime64)) and value != value):
+        return None
+    if column.type == "datetime":
+        return np.datetime_as_string(value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,194 @@
+"""JSON bytes to a Table: every shape that a client may send.
+
+Good input takes the fast path: msgspec decodes straight into the types of the signature. Whatever that refuses
+is read again by the slow path (``shapes.py``), which accepts a little more (unknown columns) and can say what
+is wrong with the rest. The fast path must never accept what the slow path would refuse or read otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+from msgspec import Raw
+
+from tepal.errors import Malformed
+from tepal.notes import Notes
+from tepal.signature import Signature
+from tepal.table import Table
+from tepal.wire import cells, shapes
+
+_BLANK = b" \t\r\n"
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TYPES: dict[str, Any] = {"number": float, "integer": int | float, "boolean": bool, "string": str, "datetime": int | str}
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+class JsonReader:
+    """Reads JSON bodies against one signature; made once when a model is loaded."""
+
+    def __init__(self, signature: Signature):
+        self._signature = signature
+        names = signature.names
+        types = [_TYPES[column.type] | None if column.nullable else _TYPES[column.type] for column in signature.columns]
+        fields = [f"c{i}" for i in range(len(names))]
+        rename = dict(zip(fields, names))
+        self._types = types
+        record = msgspec.defstruct("Record", list(zip(fields, types)), rename=rename, forbid_unknown_fields=True, gc=False)
+        lists = msgspec.defstruct(
+            "Lists", [(field, list[type_]) for field, type_ in zip(fields, types)], rename=rename, forbid_unknown_fields=True
+        )
+        # A column of the model that is itself called `data` wins over the wrapper of that name.
+        wrappers = [name for name in (*shapes.WRAPPERS, "columns", "index", "parameters") if name not in names]
+        envelope = msgspec.defstruct("Envelope", [(name, Raw, Raw()) for name in wrappers], forbid_unknown_fields=True)
+        self._record = msgspec.json.Decoder(record).decode
+        self._records = msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
+        self._lists = msgspec.json.Decoder(lists).decode
+        self._envelope = msgspec.json.Decoder(envelope).decode
+        self._vectors = _vectors_decoder(tuple(types))
+        self._vector = msgspec.json.Decoder(list[types[0]] if len(names) == 1 else tuple[*types]).decode  # type: ignore[valid-type]
+        self._slow = msgspec.json.Decoder(float_hook=_float).decode
+
+    def read(self, body: bytes, notes: Notes, strict: bool = False) -> Table:
+        """One body in any JSON shape as a Table.
+
+        notes: gets a warning for each unknown column; with ``strict`` they are refused instead.
+        Raises Malformed where the bytes are no JSON, Invalid where they are not what the signature says.
+        """
+        if body.startswith(b"\xef\xbb\xbf"):  # Excel and PowerShell write a byte order mark
+            body = body[3:]
+        try:
+            # msgspec skips over what no type asks for without looking at its encoding.
+            if not body.isascii():
+                body.decode()
+            table = self._fast(body.lstrip(_BLANK))
+        except (*_REFUSED, cells.Unfit, OverflowError):
+            table = None
+        return table if table is not None else self._explained(body, notes, strict)
+
+    def _fast(self, body: bytes, inside: str | None = None) -> Table | None:
+        """The Table of a body, or None (or a raise) where the slow path must look. inside: the wrapper around it."""
+        framed = inside in ("dataframe_split", "dataframe_records")
+        if body[:1] == b"[":
+            return None if framed and (inside == "dataframe_split" or self._second(body) != b"{") else self._array(body)
+        if not framed:
+            try:
+                return self._table([msgspec.structs.astuple(self._record(body))])
+            except msgspec.ValidationError:
+                pass
+        try:
+            envelope = self._envelope(body)
+        except msgspec.ValidationError:
+            return None if framed else self._of_lists(self._lists(body))
+        given = {name: bytes(raw) for name in envelope.__struct_fields__ if (raw := getattr(envelope, name))}
+        if {"columns", "data"} <= given.keys() <= {"columns", "data", "index"} and inside != "dataframe_records":
+            return self._split(given)
+        given.pop("parameters", None)  # Vertex sends them beside the instances; no model of ours takes any
+        if inside is None and len(given) == 1:
+            name, rows = given.popitem()
+            if name in shapes.WRAPPERS:
+                return self._fast(rows.lstrip(_BLANK), name)
+        return None
+
+    @staticmethod
+    def _second(body: bytes) -> bytes:
+        return body[1:64].lstrip(_BLANK)[:1]
+
+    def _array(self, body: bytes) -> Table | None:
+        second = self._second(body)
+        if second == b"{":
+            return self._table([msgspec.structs.astuple(record) for record in self._records(body)])
+        if second == b"[":
+            return self._table(self._vectors(body))
+        values = self._vector(body)
+        return self._table([(value,) for value in values] if len(self._types) == 1 else [values])
+
+    def _split(self, given: dict[str, bytes]) -> Table | None:
+        columns = msgspec.json.decode(given["columns"], type=list[str])
+        names = self._signature.names
+        if len(columns) != len(names) or set(columns) != set(names):
+            return None
+        place = {name: i for i, name in enumerate(columns)}
+        order = [place[name] for name in names]
+        types = [self._types[names.index(name)] for name in columns]
+        rows = _vectors_decoder(tuple(types))(given["data"])
+        if "index" in given and len(msgspec.json.decode(given["index"], type=list[Raw])) != len(rows):
+            return None
+        if order != sorted(order):
+            rows = [tuple([row[i] for i in order]) for row in rows]
+        return self._table(rows)
+
+    def _table(self, rows: Rows) -> Table | None:
+        if not rows:
+            return None
+        if self._signature.numeric:
+            return Table.from_matrix(self._signature, np.array(rows, dtype=np.float64))
+        return self._of_columns(list(zip(*rows)))
+
+    def _of_lists(self, lists: msgspec.Struct) -> Table | None:
+        columns = msgspec.structs.astuple(lists)
+        if len({len(column) for column in columns}) != 1 or not columns[0]:
+            return None
+        return self._of_columns(columns)
+
+    def _of_columns(self, columns: Sequence[Sequence[Any]]) -> Table:
+        built = [cells.build(column, values) for column, values in zip(self._signature.columns, columns)]
+        return Table.from_columns(self._signature, built)
+
+    def _explained(self, body: bytes, notes: Notes, strict: bool) -> Table:
+        try:
+            value = self._slow(body)
+        except _REFUSED as error:
+            raise malformed(body, error) from None
+        return shapes.table_of(self._signature, value, notes, strict)
+
+
+@lru_cache(maxsize=256)  # a client's own column order costs one compilation, not one a request
+def _vectors_decoder(types: tuple[Any, ...]) -> Callable[[bytes], Rows]:
+    return cast(Callable[[bytes], Rows], msgspec.json.Decoder(list[tuple[*types]]).decode)  # type: ignore[valid-type]
+
+
+def _float(text: str) -> int | float:
+    """A JSON number with a point or an exponent, without losing an integer that float64 would round."""
+    value = float(text)
+    if math.isinf(value):
+        raise Malformed(f"the number {text[:60]} is too large for a 64-bit float")
+    if abs(value) < cells.EXACT_FLOAT:
+        return value
+    exact = Decimal(text)
+    return int(exact) if exact == exact.to_integral_value() else value
+
+
+_NOT_A_NUMBER = re.compile(rb"-?\b(nan|inf|infinity)\b", re.IGNORECASE)
+_AT_BYTE = re.compile(r"\(byte (\d+)\)")
+
+
+def malformed(body: bytes, error: Exception) -> Malformed:
+    """What is wrong with bytes that are no JSON, for a person who thought that they were."""
+    if not body.strip():
+        return Malformed("the body is empty; send the rows as JSON")
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in body[:4]:
+        return Malformed("the body is UTF-16 or UTF-32; send UTF-8")
+    if isinstance(error, UnicodeDecodeError):
+        return Malformed("the body is not valid UTF-8")
+    if isinstance(error, RecursionError):
+        return Malformed("the body is nested too deeply; rows are at most a list of records inside one object")
+    if "out of range" in str(error):
+        return Malformed("the body holds a number that is too large for a 64-bit float")
+    found = _AT_BYTE.search(str(error))
+    at = int(found[1]) if found else len(body)
+    if literal := _NOT_A_NUMBER.search(body[max(0, at - 9) : at + 9]):
+        return Malformed(f"{literal[0].decode()} is not JSON; send null for a missing value")
+    if body[at : at + 1] == b"'":
+        return Malformed("the body is not JSON: names and text take double quotes, not single ones")
+    reason = _AT_BYTE.sub("", str(error)).removeprefix("JSON is malformed: ").strip().lower()
+    return Malformed(f"the body is not JSON: {reason} at byte {at}")
+
+

@@ -1,0 +1,196 @@
+"""Parsed values in any of the shapes that a client may send, to a Table or to the reason why not.
+
+This is the slow path: it runs where the fast one of a format gave up, and looks at every cell.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tepal.errors import BadCells, Invalid
+from tepal.notes import Notes, quoted
+from tepal.signature import Signature
+from tepal.table import Table
+from tepal.wire import cells
+from tepal.wire.cells import MISSING
+
+WRAPPERS = ("instances", "inputs", "data", "dataframe_split", "dataframe_records")
+
+# Rows side by side in the signature's order, MISSING where a column is not there; and the unknown columns.
+Rows = tuple[list[Sequence[Any]], Iterable[str]]
+
+
+def table_of(signature: Signature, value: Any, notes: Notes, strict: bool) -> Table:
+    """A Table from one parsed JSON value of any shape.
+
+    Raises Invalid that lists every bad cell. Unknown columns are noted, or refused where ``strict``.
+    """
+    rows, unknown = _Shapes(signature).rows(value)
+    unknown = list(dict.fromkeys(unknown))
+    bad = BadCells()
+    if strict:
+        _refuse_unknown(signature, unknown, bad)
+    read = _read_cells(signature, rows, unknown, bad)
+    bad.raise_any()
+    for name in unknown:
+        notes.add(f"the model has no column {quoted(name)}; it was ignored", column=name)
+    columns = [cells.build(column, values) for column, values in zip(signature.columns, zip(*read))]
+    return Table.from_columns(signature, columns)
+
+
+def _read_cells(signature: Signature, rows: list[Sequence[Any]], unknown: list[str], bad: BadCells) -> list[list[Any]]:
+    read: list[list[Any]] = []
+    for index, row in enumerate(rows):
+        good: list[Any] = []
+        for column, value in zip(signature.columns, row):
+            if value is MISSING:
+                _report_missing(bad, index, column.name, column.type, unknown)
+                continue
+            try:
+                good.append(cells.read(column, value))
+            except cells.Unfit:
+                cells.report(bad, column, index, value)
+        read.append(good)
+    return read
+
+
+def _report_missing(bad: BadCells, row: int, name: str, expected: str, unknown: list[str]) -> None:
+    near = _near(name, unknown)
+    hint = f"; the row has {quoted(near[0])}: did you mean '{name}'?" if near else ""
+    detail = {"near": near} if near else {}
+    bad.add(f"row {row}: column '{name}' is missing{hint}", row=row, column=name, expected=expected, got="nothing", **detail)
+
+
+def _refuse_unknown(signature: Signature, unknown: list[str], bad: BadCells) -> None:
+    for name in unknown:
+        near = _near(name, signature.names)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(signature.names[:20])}"
+        detail = {"near": near} if near else {}
+        bad.add(f"the model has no column {quoted(name)}{hint}", column=name, expected="a column of the model", got=quoted(name), **detail)
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    """Names that differ from ``name`` by case, spaces or a slip of the finger, best first."""
+    plain = {other[:100].lower().replace(" ", "_"): other for other in names}
+    return [plain[key] for key in difflib.get_close_matches(name.lower(), plain, n=3, cutoff=0.7)]
+
+
+class _Shapes:
+    def __init__(self, signature: Signature):
+        self.names = signature.names
+        self.width = len(self.names)
+
+    def rows(self, value: Any, inside: str | None = None) -> Rows:
+        """The rows of a value. inside: the wrapper that it came in, if any."""
+        if isinstance(value, dict):
+            rows = self._of_object(value, inside)
+        elif isinstance(value, list):
+            if inside == "dataframe_split":
+                raise Invalid("'dataframe_split' takes an object with 'columns' and 'data'")
+            if inside == "dataframe_records" and not all(isinstance(item, dict) for item in value):
+                raise Invalid("'dataframe_records' takes a list of records")
+            rows = self._of_list(value)
+        else:
+            raise Invalid(f"the rows are {cells.shown(value)}; send a record, a list of records or vectors, or columns")
+        if not rows[0]:
+            raise Invalid("there are no rows to predict")
+        return rows
+
+    def _of_object(self, value: dict[str, Any], inside: str | None) -> Rows:
+        if inside == "dataframe_records":
+            raise Invalid("'dataframe_records' takes a list of records")
+        known = [name for name in self.names if name in value]
+        if not known:
+            if "columns" in value and "data" in value:
+                return self._of_split(value)
+            if inside == "dataframe_split":
+                raise Invalid("'dataframe_split' takes an object with 'columns' and 'data'")
+            if inside is None and (wrappers := [name for name in WRAPPERS if name in value]):
+                return self._of_wrapper(value, wrappers)
+        if not value:
+            raise Invalid(f"the object is empty; it takes {', '.join(self.names[:20])}")
+        cells_of_known = [value[name] for name in known] or list(value.values())
+        if all(isinstance(cell, list) for cell in cells_of_known):
+            return self._of_columns(value)
+        if len(cells_of_known) > 0 and all(isinstance(cell, dict) for cell in cells_of_known):
+            raise Invalid("this looks like pandas' to_dict() as it comes; send to_dict(orient='records') or orient='split'")
+        return self._of_records([value])
+
+    def _of_wrapper(self, value: dict[str, Any], wrappers: list[str]) -> Rows:
+        if len(wrappers) > 1:
+            raise Invalid(f"the body has both '{wrappers[0]}' and '{wrappers[1]}'; send one of them")
+        rows, unknown = self.rows(value[wrappers[0]], inside=wrappers[0])
+        beside = [name for name in value if name not in (wrappers[0], "parameters")]
+        return rows, [*beside, *unknown]
+
+    def _of_list(self, value: list[Any]) -> Rows:
+        kinds = {"record" if isinstance(item, dict) else "vector" if isinstance(item, list) else "value" for item in value}
+        if len(kinds) > 1:
+            raise Invalid(f"the rows mix a {' and a '.join(sorted(kinds))}; send records only or vectors only")
+        if kinds == {"record"}:
+            return self._of_records(value)
+        if kinds == {"vector"}:
+            return self._of_vectors(value), ()
+        if self.width == 1:
+            return [[item] for item in value], ()
+        return self._of_vectors([value] if value else []), ()
+
+    def _of_records(self, records: list[dict[str, Any]]) -> Rows:
+        known = set(self.names)
+        unknown = dict.fromkeys(name for record in records for name in record if name not in known)
+        rows: list[Sequence[Any]] = [[record.get(name, MISSING) for name in self.names] for record in records]
+        return rows, unknown
+
+    def _of_vectors(self, vectors: list[list[Any]]) -> list[Sequence[Any]]:
+        bad = BadCells()
+        for row, vector in enumerate(vectors):
+            if len(vector) != self.width:
+                wanted = f"{self.width} values ({', '.join(self.names[:20])})"
+                bad.add(f"row {row} has {_count(vector)}, the model takes {wanted}", row=row, expected=wanted, got=_count(vector))
+        bad.raise_any()
+        return list(vectors)
+
+    def _of_split(self, value: dict[str, Any]) -> Rows:
+        columns, data, index = value["columns"], value["data"], value.get("index")
+        if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+            raise Invalid("'columns' takes a list of column names")
+        if len(set(columns)) != len(columns):
+            twice = next(name for name in columns if columns.count(name) > 1)
+            raise Invalid(f"'columns' names {quoted(twice)} more than once")
+        if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
+            raise Invalid("'data' takes a list of rows, each a list of values")
+        if isinstance(index, list) and len(index) != len(data):
+            raise Invalid(f"'index' has {_count(index)}, 'data' has {len(data)} rows")
+        bad = BadCells()
+        for row, cells_ in enumerate(data):
+            if len(cells_) != len(columns):
+                bad.add(
+                    f"row {row} has {_count(cells_)}, 'columns' has {len(columns)}",
+                    row=row, expected=f"{len(columns)} values", got=_count(cells_),
+                )  # fmt: skip
+        bad.raise_any()
+        rows, unknown = self._of_records([dict(zip(columns, row)) for row in data])
+        beside = [name for name in value if name not in ("columns", "data", "index")]
+        return rows, [*beside, *unknown]
+
+    def _of_columns(self, value: dict[str, Any]) -> Rows:
+        lists = {name: cell for name, cell in value.items() if isinstance(cell, list)}
+        given = {name: lists[name] for name in self.names if name in lists}
+        lengths = {name: len(cell) for name, cell in (given or lists).items()}
+        if len(set(lengths.values())) > 1:
+            (short, few), (long, many) = min(lengths.items(), key=_second), max(lengths.items(), key=_second)
+            raise Invalid(f"the columns have different lengths: '{short}' has {few}, '{long}' has {many}")
+        count = next(iter(lengths.values()))
+        missing = [MISSING] * count
+        rows: list[Sequence[Any]] = list(zip(*[given.get(name, missing) for name in self.names]))
+        return rows, [name for name in value if name not in self.names]
+
+
+def _count(values: list[Any]) -> str:
+    return f"{len(values)} value" if len(values) == 1 else f"{len(values)} values"
+
+
+def _second(pair: tuple[str, int]) -> int:
+    return pair[1]

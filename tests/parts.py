@@ -1,0 +1,36 @@
+"""Parts of the machine that some tests need: found, or the test is skipped with what to install."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+INSTALL = {
+    "nginx": "apt-get install nginx",
+    "chromium": "apt-get install chromium",
+    "wrk": "apt-get install wrk",
+    "docker": "https://docs.docker.com/engine/install/",
+    "docker-compose": "apt-get install docker-compose",
+}
+
+
+def need(part: str) -> str:
+    """The path of a program. Skips the test where it is missing; fails it where REQUIRE_PARTS is set."""
+    return shutil.which(part) or missing(f"{part} is not installed: {INSTALL[part]}")
+
+
+def need_docker() -> None:
+    """Skip the test unless a Docker engine answers."""
+    need("docker")
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
+        missing("no Docker engine answers: start dockerd")
+
+
+def missing(reason: str) -> str:
+    """Skip the running test for a missing part, or fail it where every part was promised."""
+    if os.environ.get("REQUIRE_PARTS"):
+        pytest.fail(reason)
+    pytest.skip(reason)
