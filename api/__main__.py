@@ -27,7 +27,12 @@ def main() -> None:
 
 def usage() -> str:
     """The help text, from the same table as the settings."""
-    lines = ["Usage: python -m api", "", "Serves the model repository with gunicorn. Settings are environment variables:", ""]
+    lines = [
+        "Usage: python -m api",
+        "",
+        "Serves the model repository with gunicorn. Settings are environment variables:",
+        "",
+    ]
     for setting in SETTINGS:
         default = f" (default {setting.default})" if setting.default else ""
         lines.append(f"  {setting.variable:<24}{setting.means}{default}")

@@ -9,6 +9,7 @@ from api.message import JSON, Context, Request, Response, json_response
 from api.pages import home
 from tepal import NotFound, __version__
 from tepal.repository import BadVersion, Model, Version
+from tepal.signature import Column
 
 
 def root(context: Context, request: Request) -> Response:
@@ -32,14 +33,18 @@ def model_card(context: Context, request: Request, name: str) -> Response:
     """The card of a model: its default version's, or the reason why there is none."""
     model = context.repository.model(name)
     card = _card(model.default) if model.default else {"name": name, "status": "not_ready", "reason": model.reason}
-    return json_response({**card, "default_version": model.default and model.default.number, "versions": list(model.versions)})
+    return json_response(
+        {**card, "default_version": model.default and model.default.number, "versions": list(model.versions)}
+    )
 
 
 def version_card(context: Context, request: Request, name: str, number: str) -> Response:
     """The card of one version, a bad one's too."""
     found = context.repository.model(name).versions.get(number)
     if found is None:
-        raise NotFound(f"model '{name}' has no version {number!r}; it has {', '.join(context.repository.model(name).versions)}")
+        raise NotFound(
+            f"model '{name}' has no version {number!r}; it has {', '.join(context.repository.model(name).versions)}"
+        )
     return json_response(_card(found))
 
 
@@ -69,7 +74,7 @@ def _card(version: Version | BadVersion) -> dict[str, Any]:
         "estimator": manifest.estimator,
         "runtime": version.runtime.name,
         "rows": manifest.rows,
-        "signature": {"columns": manifest.signature.columns},
+        "signature": {"columns": [_column(column) for column in manifest.signature.columns]},
         "outputs": manifest.outputs,
         "classes": manifest.outputs[0].classes if len(manifest.outputs) == 1 else None,
         "metrics": manifest.metrics,
@@ -88,6 +93,15 @@ def _card(version: Version | BadVersion) -> dict[str, Any]:
     if version.cautions:
         card["cautions"] = version.cautions
     return card
+
+
+def _column(column: Column) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": column.name, "type": column.type, "nullable": column.nullable}
+    if column.minimum is not None:
+        described |= {"minimum": column.minimum, "maximum": column.maximum}
+    if column.categories is not None:
+        described |= {"categories": column.categories, "unseen": column.unseen}
+    return described
 
 
 ROUTES = (

@@ -23,7 +23,7 @@ def answer(context: Context, request: Request, read_body: Callable[[], bytes]) -
         response = route.handler(context, request, *arguments)
         if route.method == "GET":
             response = _cached(request, response)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 whatever is raised becomes an answer
         response = errors.respond(error, identity)
     response = response._replace(headers={**response.headers, "X-Request-ID": identity})
     observe.log_request(identity, request, route and route.path, response, perf_counter() - started)

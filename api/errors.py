@@ -53,8 +53,8 @@ def respond(error: Exception, request_id: str) -> Response:
     message = str(error)
     if status == 500:
         observe.log_exception(error, request_id)
-        known = f"{message}; " if code == "model_error" else "something went wrong here; "
-        message = f"{known}the log says what under this request id"
+        who = "the model failed on these rows" if code == "model_error" else "something went wrong here"
+        message = f"{who}; the log says what, under this request id"
     body: dict[str, Any] = {"error": message, "code": code, "request_id": request_id}
     if isinstance(error, Invalid) and error.details:
         body["details"] = error.details

@@ -1,6 +1,8 @@
 """How gunicorn runs the service. Each value has its why."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 # Before numpy is imported: one thread a request (see tepal/runtime/sklearn.py). An operator's own value stands.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -36,7 +38,7 @@ graceful_timeout = 8
 timeout = 30
 
 # The heartbeat's file is touched often: in memory, not on a disk.
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 gunicorn makes a file of its own in it
 
 # The control socket can stop the server, and needs a place to write that a read-only container has not.
 control_socket_disable = True
@@ -50,5 +52,5 @@ accesslog = None
 loglevel = "warning"
 
 
-def when_ready(server):
+def when_ready(server: Any) -> None:
     startup.report(settings, server.app.wsgi().extensions["tepal"].repository)

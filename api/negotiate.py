@@ -56,4 +56,4 @@ def _weight(parameters: list[str]) -> float:
 
 
 def _fits(type_: str, media: str) -> bool:
-    return media in (type_, "*/*", f"{type_.split('/')[0]}/*")
+    return media in (type_, "*/*", f"{type_.partition('/')[0]}/*")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import sys
 import traceback
 import uuid
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from api.message import Request, Response
+
+STDOUT = 1  # the descriptor: a line goes out in one write, past any buffer
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,100}")
 
@@ -43,7 +45,5 @@ def log(**fields: Any) -> None:
     """Write one JSON line to standard output, in one call, so that lines of several workers do not mix."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     line = msgspec.json.encode({"time": time, **fields}) + b"\n"
-    try:
-        os.write(sys.__stdout__.fileno() if sys.__stdout__ else 1, line)
-    except OSError:
-        pass  # a full disk or a closed pipe must not cost an answer
+    with contextlib.suppress(OSError):  # a full disk or a closed pipe must not cost an answer
+        os.write(STDOUT, line)

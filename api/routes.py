@@ -33,6 +33,7 @@ for _route in ROUTES:
         _OPEN.setdefault(tuple(_route.path.split("/")), {})[_route.method] = _route
     else:
         _FIXED.setdefault(_route.path, {})[_route.method] = _route
+_PATHS = tuple(dict.fromkeys(route.path for route in ROUTES))
 
 
 def find(method: str, path: str) -> tuple[Route, list[str]]:
@@ -45,7 +46,7 @@ def find(method: str, path: str) -> tuple[Route, list[str]]:
         methods, arguments = _find_open(path)
     route = methods.get("GET" if method == "HEAD" else method)
     if route is None:
-        allowed = [name for name in methods] + (["HEAD"] if "GET" in methods else [])
+        allowed = list(methods) + (["HEAD"] if "GET" in methods else [])
         raise MethodNotAllowed(method, allowed)
     return route, arguments
 
@@ -58,6 +59,5 @@ def _find_open(path: str) -> tuple[dict[str, Route], list[str]]:
             if all(NAME.fullmatch(argument) for argument in arguments):
                 return methods, arguments
     near = difflib.get_close_matches(path[:100], _FIXED, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(_FIXED)}"
-    raise NotFound(f"there is no path {path[:100]!r}; {hint}")
-
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise NotFound(f"there is no path {path[:100]!r}; {hint}there is {', '.join(_PATHS)}")

@@ -60,12 +60,22 @@ SETTINGS = (
     Setting("PORT", "8080", "a port, 1–65535", "where gunicorn listens", _whole(1, 65535)),
     Setting("HOST", "127.0.0.1", "an address", "the address gunicorn listens on; the image sets `0.0.0.0`", str),
     Setting("MODEL_STORE", "model", "a folder", "the model repository", Path),
-    Setting("DEFAULT_MODEL", "", _A_NAME, "the model that answers `/predict`; without it the only one, else `iris`", _model_name),
+    Setting(
+        "DEFAULT_MODEL", "", _A_NAME, "the model that answers `/predict`; without it the only one, else `iris`", _model_name
+    ),
     Setting("MODELS", "", f"a comma list, each {_A_NAME}", "serve these models only; all of them without it", _model_names),
     Setting("WEB_CONCURRENCY", "", "a number, 1–256", "worker processes; the usable cores without it", _whole(1, 256)),
     Setting("THREADS", "4", "a number, 1–256", "requests that one worker answers at once", _whole(1, 256)),
-    Setting("MAX_BODY_MB", "16", "a number of MiB, 1–1024", "the largest request body; nginx and the app share it", _whole(1, 1024)),
-    Setting("READY", "all", "all or any", "`/readyz` is 200 when all models can serve, or when any can", _one_of("all", "any")),
+    Setting(
+        "MAX_BODY_MB",
+        "16",
+        "a number of MiB, 1–1024",
+        "the largest request body; nginx and the app share it",
+        _whole(1, 1024),
+    ),
+    Setting(
+        "READY", "all", "all or any", "`/readyz` is 200 when all models can serve, or when any can", _one_of("all", "any")
+    ),
     Setting(
         "ALLOW_VERSION_MISMATCH",
         "false",

@@ -9,6 +9,8 @@ import msgspec
 from api.settings import Settings
 from tepal import Repository, __version__
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 only compared with
+
 
 def report(settings: Settings, repository: Repository) -> None:
     """Print what is served, where, how it was verified, and a request to try, to standard error."""
@@ -17,7 +19,7 @@ def report(settings: Settings, repository: Repository) -> None:
 
 def text(settings: Settings, repository: Repository) -> str:
     """The report as text."""
-    shown_host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
+    shown_host = "127.0.0.1" if settings.host == EVERYWHERE else settings.host
     address = f"http://{shown_host}:{settings.port}"
     lines = [
         "",

@@ -33,7 +33,9 @@ def verify(path: Path, *, allow_version_mismatch: bool = False) -> tuple[Manifes
     """
     manifest = manifests.read(path)
     if (manifest.name, str(manifest.version)) != (path.parent.name, path.name):
-        raise ArtifactError(f"the manifest is of {manifest.name} version {manifest.version}; the folder was moved or renamed")
+        raise ArtifactError(
+            f"the manifest is of {manifest.name} version {manifest.version}; the folder was moved or renamed"
+        )
     contents = {}
     for name, digest in manifest.files.items():
         if Path(name).name != name:

@@ -71,7 +71,9 @@ def publish(
     The version appears whole or not at all, with the next number. Raises PublishError, which says what to do.
     """
     if not manifests.NAME.fullmatch(name):
-        raise PublishError(f"{name!r} cannot be a model's name: 1–64 of a–z, 0–9, '_', '.', '-', the first a letter or digit")
+        raise PublishError(
+            f"{name!r} cannot be a model's name: 1–64 of a–z, 0–9, '_', '.', '-', the first a letter or digit"
+        )
     if not callable(getattr(estimator, "predict", None)):
         raise PublishError(f"a {type(estimator).__name__} has no predict(); publish the fitted model or pipeline")
     pickled = _pickle(estimator)
@@ -98,7 +100,7 @@ def publish(
         "metrics": _json_mapping("metrics", metrics),
         "meta": _json_mapping("meta", meta),
         "python": platform.python_version(),
-        "packages": _packages(pickled),
+        "packages": _packages(),
         "by_value": b"cloudpickle" in pickled,
         "files": {manifests.PICKLE: hashlib.sha256(pickled).hexdigest()},
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -110,9 +112,10 @@ def publish(
 
 def _pickle(estimator: Any) -> bytes:
     try:
-        return cloudpickle.dumps(estimator)  # what the user's own script defines goes in by value
+        pickled: bytes = cloudpickle.dumps(estimator)  # what the user's own script defines goes in by value
     except Exception as error:  # whatever a foreign object's __reduce__ raises
         raise PublishError(f"the estimator cannot be pickled: {type(error).__name__}: {error}") from error
+    return pickled
 
 
 def _predict(runtime: SklearnRuntime, table: Table) -> Prediction:
@@ -214,8 +217,8 @@ def _describe(estimator: Any) -> str:
     return " ".join(repr(estimator).split())[:500]
 
 
-def _packages(pickled: bytes) -> dict[str, str]:
-    """The packages that decide what this pickle answers, with their versions here."""
+def _packages() -> dict[str, str]:
+    """The packages that decide what a pickle answers, with their versions here."""
     versions = {package: installed(package) for package in ("scikit-learn", "numpy", "scipy")}
     return {package: version for package, version in versions.items() if version is not None}
 

@@ -98,7 +98,9 @@ class Repository:
         """
         found = versions_on_disk(store)
         wanted = {name: found.get(name, ()) for name in names} if names else found
-        return cls([_load_model(store, name, numbers, allow_version_mismatch) for name, numbers in wanted.items()], default_model)
+        return cls(
+            [_load_model(store, name, numbers, allow_version_mismatch) for name, numbers in wanted.items()], default_model
+        )
 
     def find(self, name: str | None = None, number: str | None = None) -> Version:
         """The version that answers; the default model where no name is given, its default version where no number is.

@@ -14,7 +14,7 @@ from tepal.manifest import Answers, Golden
 from tepal.notes import Notes
 from tepal.prediction import same
 from tepal.runtime.sklearn import SklearnRuntime
-from tepal.signature import Signature
+from tepal.signature import Signature, is_missing
 from tepal.table import Array, Table
 from tepal.wire.json import JsonReader
 
@@ -42,8 +42,8 @@ def choose(table: Table, answers: Sequence[Any], rows: str) -> list[int]:
 
 
 def _extremes(array: Array, ordered: bool) -> list[int]:
-    missing = np.array([value is None or value != value for value in array])
-    found = np.flatnonzero(missing)[:1].tolist()
+    missing = np.array([is_missing(value) for value in array])
+    found: list[int] = np.flatnonzero(missing)[:1].tolist()
     present = np.flatnonzero(~missing)
     if ordered and present.size:
         values = array[present]

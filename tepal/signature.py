@@ -154,7 +154,7 @@ def _plain(values: Any) -> npt.NDArray[Any]:
 
 
 def _derive_object_column(name: str, array: npt.NDArray[Any], categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
-    cells: Sequence[Any] = [None if _is_missing(value) else value for value in array.tolist()]
+    cells: Sequence[Any] = [None if is_missing(value) else _python(value) for value in array.tolist()]
     seen = [value for value in cells if value is not None]
     nullable = len(seen) < len(cells)
     as_objects = np.empty(len(cells), dtype=object)
@@ -179,11 +179,15 @@ def _derive_object_column(name: str, array: npt.NDArray[Any], categorical: bool)
     )
 
 
-def _is_missing(value: Any) -> bool:
-    """None, NaN, NaT and pandas' NA: none of them equals itself, or says that it is null."""
+def _python(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is None, NaN, NaT or pandas' NA: the last three do not equal themselves, or will not say."""
     if value is None:
         return True
     try:
-        return bool(value != value)
+        return bool(value != value)  # noqa: PLR0124
     except TypeError:  # pandas.NA has no truth value, which is how it is known without importing pandas
         return True

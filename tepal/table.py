@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tepal.signature import Column, Signature
+from tepal.signature import Column, Signature, is_missing
 
 Array = npt.NDArray[Any]
+
 
 class Table:
     """``n`` rows that fit a signature, as the model's own container wants them.
@@ -59,16 +60,15 @@ class Table:
         """The rows as plain Python values by column name: what a client would write in JSON."""
         names = self.signature.names
         cells = [
-            [json_value(column, value) for value in array]
-            for column, array in zip(self.signature.columns, self.columns)
+            [json_value(column, value) for value in array] for column, array in zip(self.signature.columns, self.columns)
         ]
         return [dict(zip(names, row)) for row in zip(*cells)]
 
 
 def json_value(column: Column, value: Any) -> Any:
     """One cell as JSON would carry it: NaN and NaT become None, a datetime its ISO 8601 text."""
-    if value is None or (isinstance(value, (float, np.datetime64)) and value != value):
+    if is_missing(value):
         return None
     if column.type == "datetime":
-        return np.datetime_as_string(value)
+        return str(np.datetime_as_string(value))
     return value.item() if isinstance(value, np.generic) else value

@@ -43,7 +43,7 @@ class SklearnRuntime:
         except ValueError as error:
             raise Invalid(f"the model refused the rows: {_first_line(error)}") from error
         except Exception as error:
-            raise ModelError(f"the model failed on these rows: {type(error).__name__}") from error
+            raise ModelError("the model failed on these rows") from error
         return Prediction(
             self._outputs,
             columns_of(values, len(table), len(self._outputs)),

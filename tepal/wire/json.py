@@ -37,14 +37,15 @@ class JsonReader:
     def __init__(self, signature: Signature):
         self._signature = signature
         names = signature.names
-        types = [_TYPES[column.type] | None if column.nullable else _TYPES[column.type] for column in signature.columns]
+        types: list[Any] = [
+            _TYPES[column.type] | None if column.nullable else _TYPES[column.type] for column in signature.columns
+        ]
         fields = [f"c{i}" for i in range(len(names))]
         rename = dict(zip(fields, names))
         self._types = types
         record = msgspec.defstruct("Record", list(zip(fields, types)), rename=rename, forbid_unknown_fields=True, gc=False)
-        lists = msgspec.defstruct(
-            "Lists", [(field, list[type_]) for field, type_ in zip(fields, types)], rename=rename, forbid_unknown_fields=True
-        )
+        lists_of = [(field, _list_of(type_)) for field, type_ in zip(fields, types)]
+        lists = msgspec.defstruct("Lists", lists_of, rename=rename, forbid_unknown_fields=True)
         # A column of the model that is itself called `data` wins over the wrapper of that name.
         wrappers = [name for name in (*shapes.WRAPPERS, "columns", "index", "parameters") if name not in names]
         envelope = msgspec.defstruct("Envelope", [(name, Raw, Raw()) for name in wrappers], forbid_unknown_fields=True)
@@ -53,7 +54,7 @@ class JsonReader:
         self._lists = msgspec.json.Decoder(lists).decode
         self._envelope = msgspec.json.Decoder(envelope).decode
         self._vectors = _vectors_decoder(tuple(types))
-        self._vector = msgspec.json.Decoder(list[types[0]] if len(names) == 1 else tuple[*types]).decode  # type: ignore[valid-type]
+        self._vector = msgspec.json.Decoder(_vector_type(types)).decode
         self._slow = msgspec.json.Decoder(float_hook=_float).decode
 
     def read(self, body: bytes, notes: Notes, strict: bool = False) -> Table:
@@ -108,7 +109,7 @@ class JsonReader:
         if second == b"[":
             return self._table(self._vectors(body))
         values = self._vector(body)
-        return self._table([(value,) for value in values] if len(self._types) == 1 else [values])
+        return self._table([(value,) for value in values] if len(self._types) == 1 else [tuple(values)])
 
     def _split(self, given: dict[str, bytes]) -> Table | None:
         columns = msgspec.json.decode(given["columns"], type=list[str])
@@ -150,9 +151,22 @@ class JsonReader:
         return shapes.table_of(self._signature, value, notes, strict)
 
 
+def _list_of(type_: Any) -> Any:
+    return list[type_]
+
+
+def _tuple_of(types: Sequence[Any]) -> Any:
+    return tuple[*types]  # type: ignore[valid-type]
+
+
+def _vector_type(types: Sequence[Any]) -> Any:
+    """A flat list is one row, but for a model of one column, where it is one row an element."""
+    return _list_of(types[0]) if len(types) == 1 else _tuple_of(types)
+
+
 @lru_cache(maxsize=256)  # a client's own column order costs one compilation, not one a request
 def _vectors_decoder(types: tuple[Any, ...]) -> Callable[[bytes], Rows]:
-    return cast(Callable[[bytes], Rows], msgspec.json.Decoder(list[tuple[*types]]).decode)  # type: ignore[valid-type]
+    return cast(Callable[[bytes], Rows], msgspec.json.Decoder(_list_of(_tuple_of(types))).decode)
 
 
 def _float(text: str) -> int | float:
@@ -167,6 +181,7 @@ def _float(text: str) -> int | float:
 
 
 _NOT_A_NUMBER = re.compile(rb"-?\b(nan|inf|infinity)\b", re.IGNORECASE)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _AT_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
@@ -188,7 +203,9 @@ def malformed(body: bytes, error: Exception) -> Malformed:
         return Malformed(f"{literal[0].decode()} is not JSON; send null for a missing value")
     if body[at : at + 1] == b"'":
         return Malformed("the body is not JSON: names and text take double quotes, not single ones")
+    if "truncated" in str(error) and _SURROGATE.search(body):  # msgspec's word for half of a pair
+        return Malformed("the body holds half of a surrogate pair (\\ud800 to \\udfff), which is no character")
+    if at == 0:
+        return Malformed("the body is not JSON: rows start with { or [")
     reason = _AT_BYTE.sub("", str(error)).removeprefix("JSON is malformed: ").strip().lower()
     return Malformed(f"the body is not JSON: {reason} at byte {at}")
-
-

@@ -68,7 +68,13 @@ def _refuse_unknown(signature: Signature, unknown: list[str], bad: BadCells) -> 
         near = _near(name, signature.names)
         hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(signature.names[:20])}"
         detail = {"near": near} if near else {}
-        bad.add(f"the model has no column {quoted(name)}{hint}", column=name, expected="a column of the model", got=quoted(name), **detail)
+        bad.add(
+            f"the model has no column {quoted(name)}{hint}",
+            column=name,
+            expected="a column of the model",
+            got=quoted(name),
+            **detail,
+        )
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:
@@ -148,7 +154,9 @@ class _Shapes:
         for row, vector in enumerate(vectors):
             if len(vector) != self.width:
                 wanted = f"{self.width} values ({', '.join(self.names[:20])})"
-                bad.add(f"row {row} has {_count(vector)}, the model takes {wanted}", row=row, expected=wanted, got=_count(vector))
+                bad.add(
+                    f"row {row} has {_count(vector)}, the model takes {wanted}", row=row, expected=wanted, got=_count(vector)
+                )
         bad.raise_any()
         return list(vectors)
 
@@ -162,7 +170,7 @@ class _Shapes:
         if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
             raise Invalid("'data' takes a list of rows, each a list of values")
         if isinstance(index, list) and len(index) != len(data):
-            raise Invalid(f"'index' has {_count(index)}, 'data' has {len(data)} rows")
+            raise Invalid(f"'index' has {_count(index)}, 'data' has {_count(data)}")
         bad = BadCells()
         for row, cells_ in enumerate(data):
             if len(cells_) != len(columns):

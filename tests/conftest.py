@@ -1,0 +1,57 @@
+"""Fixtures that are made once: the models, and the service over each way to reach it."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.app import create_app
+from api.message import Context
+from api.settings import Settings
+from tepal import Repository
+from tests import models, servers, transports
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """A model repository with every model of tests/models.py."""
+    return models.publish_all(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def repository(store):
+    """The models of ``store``, loaded."""
+    return Repository.open(store)
+
+
+@pytest.fixture(scope="session")
+def context(store, repository):
+    """What a handler gets, over ``store``."""
+    return Context(Settings.from_environ({"MODEL_STORE": str(store)}), repository)
+
+
+@pytest.fixture(scope="session")
+def app(store):
+    """The Flask application over ``store``."""
+    return create_app(Settings.from_environ({"MODEL_STORE": str(store)}))
+
+
+@pytest.fixture(scope="session")
+def served(store):
+    """A real gunicorn over ``store``."""
+    with servers.gunicorn(store) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def door(served):
+    """A real nginx before the gunicorn of ``served``."""
+    with servers.nginx([f"127.0.0.1:{served.port}"]) as server:
+        yield server
+
+
+@pytest.fixture(params=["in process", "gunicorn", "nginx"])
+def transport(request):
+    """Each way to reach the service, in turn."""
+    if request.param == "in process":
+        return transports.in_process(request.getfixturevalue("app"))
+    return transports.over_http(request.getfixturevalue("served" if request.param == "gunicorn" else "door").port)
