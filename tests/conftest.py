@@ -8,7 +8,7 @@ from api.app import create_app
 from api.message import Context
 from api.settings import Settings
 from tepal import Repository
-from tests import models, servers, transports
+from tests import models, transports
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +38,8 @@ def app(store):
 @pytest.fixture(scope="session")
 def served(store):
     """A real gunicorn over ``store``."""
+    from tests import servers
+
     with servers.gunicorn(store) as server:
         yield server
 
@@ -45,6 +47,8 @@ def served(store):
 @pytest.fixture(scope="session")
 def door(served):
     """A real nginx before the gunicorn of ``served``."""
+    from tests import servers
+
     with servers.nginx([f"127.0.0.1:{served.port}"]) as server:
         yield server
 
