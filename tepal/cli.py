@@ -96,9 +96,7 @@ def verify(name: str | None, version: str | None, as_json: bool) -> None:
     else:
         for result in results:
             mark = "✗" if result["reason"] else "✓"
-            click.echo(
-                f"{mark} {result['name']} version {result['version']}: {result['reason'] or 'verified, golden rows replayed'}"
-            )
+            click.echo(f"{mark} {result['name']} version {result['version']}: {result['reason'] or 'verified'}")
     bad = sum(1 for result in results if result["reason"])
     if bad:
         raise ArtifactError(f"{bad} of {len(results)} versions must not serve")
@@ -143,7 +141,7 @@ def _card(manifest: Manifest) -> list[str]:
 
 
 def _described(column: Column) -> str:
-    words = [column.type]
+    words: list[str] = [column.type]
     if column.minimum is not None:
         words.append(f"{column.minimum!r}–{column.maximum!r} in training")
     if column.categories is not None:

@@ -81,9 +81,9 @@ def publish(
     table = Table.from_columns(signature, arrays)
     trial = table.take(range(min(len(table), TRIAL_ROWS))) if rows == "independent" else table
     outputs = _outputs(estimator, trial, y)
-    signature = _with_container(estimator, outputs, signature, trial)
-    signature = _with_unseen(estimator, outputs, signature, trial)
-    runtime = SklearnRuntime(cloudpickle.loads(pickled), outputs)  # what will be served is what was pickled
+    signature = _with_container(pickled, outputs, signature, trial)
+    signature = _with_unseen(pickled, outputs, signature, trial)
+    runtime = _runtime(pickled, outputs, signature)  # what will be served is what was pickled
     trial = Table.from_columns(signature, trial.columns)
     predicted = _predict(runtime, trial)
     chosen = selftest.choose(trial, predicted.labels(), rows)
@@ -116,6 +116,10 @@ def _pickle(estimator: Any) -> bytes:
     except Exception as error:  # whatever a foreign object's __reduce__ raises
         raise PublishError(f"the estimator cannot be pickled: {type(error).__name__}: {error}") from error
     return pickled
+
+
+def _runtime(pickled: bytes, outputs: list[Output], signature: Signature) -> SklearnRuntime:
+    return SklearnRuntime(cloudpickle.loads(pickled), outputs, signature.container)
 
 
 def _predict(runtime: SklearnRuntime, table: Table) -> Prediction:
@@ -151,27 +155,24 @@ def _target_names(y: Any, count: int) -> list[str]:
     return [f"y{i}" for i in range(count)]
 
 
-def _with_container(estimator: Any, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
+def _with_container(pickled: bytes, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
     """Spare each request a DataFrame where the same rows as an array get the same answer, bit for bit."""
     if signature.container != "frame" or any(column.type in ("string", "datetime") for column in signature.columns):
         return signature
     plain = msgspec.structs.replace(signature, container="array")
-    runtime = SklearnRuntime(cloudpickle.loads(cloudpickle.dumps(estimator)), outputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            as_array = runtime.predict(Table.from_columns(plain, trial.columns))
-        except TepalError:
-            return signature
-        as_frame = _predict(runtime, trial)
+    try:
+        as_array = _runtime(pickled, outputs, plain).predict(Table.from_columns(plain, trial.columns))
+    except TepalError:
+        return signature
+    as_frame = _predict(_runtime(pickled, outputs, signature), trial)
     pairs = [*zip(as_array.values, as_frame.values), *zip(as_array.probabilities, as_frame.probabilities)]
     same = all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
     return plain if same else signature
 
 
-def _with_unseen(estimator: Any, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
+def _with_unseen(pickled: bytes, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
     """Try a category that training never saw in each column, to tell a warning from a refusal."""
-    runtime = SklearnRuntime(cloudpickle.loads(cloudpickle.dumps(estimator)), outputs)
+    runtime = _runtime(pickled, outputs, signature)
 
     def tried(index: int, column: Column) -> Column:
         if column.categories is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,13 @@ class SklearnRuntime:
 
     name = "sklearn"
 
-    def __init__(self, estimator: Any, outputs: Sequence[Output]):
-        _run_on_one_thread(estimator)
+    def __init__(self, estimator: Any, outputs: Sequence[Output], container: str = "array"):
+        """container: how rows will come (see Signature). The estimator is changed and must be no one else's."""
+        for part in _parts(estimator):
+            _run_on_one_thread(part)
+            if container != "frame":
+                # Rows come in the signature's order without names, which scikit-learn would warn of at each call.
+                vars(part).pop("feature_names_in_", None)
         self._estimator = estimator
         self._outputs = outputs
         self._has_probabilities = any(output.probabilities for output in outputs)
@@ -70,9 +75,17 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _run_on_one_thread(estimator: Any) -> None:
-    """Set ``n_jobs=1`` on the estimator and on every estimator fitted inside it."""
-    todo, seen = [estimator], set()
+def _run_on_one_thread(part: Any) -> None:
+    if isinstance(getattr(part, "n_jobs", None), int):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some estimators deprecate the parameter
+            part.n_jobs = 1
+
+
+def _parts(estimator: Any) -> Iterator[Any]:
+    """The estimator and every estimator fitted inside it."""
+    todo: list[Any] = [estimator]
+    seen: set[int] = set()
     while todo:
         item = todo.pop()
         if id(item) in seen:
@@ -83,10 +96,7 @@ def _run_on_one_thread(estimator: Any) -> None:
         elif isinstance(item, dict):
             todo.extend(item.values())
         elif hasattr(item, "get_params") and hasattr(item, "__dict__"):
-            if isinstance(getattr(item, "n_jobs", None), int):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # some estimators deprecate the parameter
-                    item.n_jobs = 1
+            yield item
             todo.extend(vars(item).values())
         elif isinstance(item, np.ndarray) and item.dtype == object:
             todo.extend(item.ravel().tolist())

@@ -1,0 +1,98 @@
+"""Which version answers, and what is said where none can."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from tepal import NotFound, NotReady, Repository
+
+
+@pytest.fixture(name="folder")
+def _folder(store, tmp_path):
+    """Two models; iris has a version 2, 10 and a damaged 11."""
+    folder = tmp_path / "store"
+    for source, target in [("iris", "iris/1"), ("iris-logistic", "iris-logistic/1")]:
+        shutil.copytree(store / source / "1", folder / target)
+    for number in ("2", "10", "11"):
+        copy = shutil.copytree(folder / "iris" / "1", folder / "iris" / number)
+        manifest = copy / "manifest.json"
+        manifest.write_text(re.sub(r'"version": 1\b', f'"version": {number}', manifest.read_text()))
+    (folder / "iris" / "11" / "model.pkl").write_bytes(b"")
+    return folder
+
+
+def test_the_default_version_is_the_highest_that_verified(folder):
+    model = Repository.open(folder).model("iris")
+
+    assert list(model.versions) == ["1", "2", "10", "11"]
+    assert model.default.number == "10"
+    assert model.reason is None
+
+
+def test_a_version_is_found_by_number(folder):
+    repository = Repository.open(folder)
+
+    assert repository.find("iris", "2").number == "2"
+    with pytest.raises(NotReady, match=r"version 11 cannot serve: model.pkl is damaged"):
+        repository.find("iris", "11")
+    with pytest.raises(NotFound, match="has no version '3'; it has 1, 2, 10, 11"):
+        repository.find("iris", "3")
+
+
+def test_a_model_that_is_not_there_is_said_with_those_that_are(folder):
+    with pytest.raises(NotFound, match=r"did you mean 'iris-logistic'. there is iris, iris-logistic"):
+        Repository.open(folder).find("iris-logistics")
+
+
+def test_the_default_model_is_named_or_iris_or_the_only_one(folder):
+    assert Repository.open(folder).find().name == "iris"
+    assert Repository.open(folder, default_model="iris-logistic").find().name == "iris-logistic"
+    assert Repository.open(folder, names=["iris-logistic"]).find().name == "iris-logistic"
+    (folder / "iris").rename(folder / "other")
+    with pytest.raises(NotFound, match="there is iris-logistic, other"):
+        Repository.open(folder).find()
+
+
+def test_a_default_model_that_is_not_there_is_a_state(folder):
+    with pytest.raises(NotReady, match="the default model 'rose' is not in the model repository"):
+        Repository.open(folder, default_model="rose").find()
+
+
+def test_a_named_model_that_is_not_there_is_a_state(folder):
+    repository = Repository.open(folder, names=["iris", "rose"])
+
+    assert list(repository.models) == ["iris", "rose"]
+    assert repository.find().name == "iris"
+    with pytest.raises(NotReady, match="'rose' cannot serve: it is not in the model repository"):
+        repository.find("rose")
+
+
+def test_a_model_without_a_good_version_says_why(folder):
+    for number in ("1", "2", "10"):
+        shutil.rmtree(folder / "iris" / number)
+
+    with pytest.raises(NotReady, match=r"model 'iris' cannot serve: version 11: model.pkl is damaged"):
+        Repository.open(folder).find()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_empty_repository_is_a_state(tmp_path, there):
+    with pytest.raises(NotReady, match="the model repository is empty"):
+        Repository.open(tmp_path if there else tmp_path / "nowhere").find()
+
+
+def test_what_is_no_model_in_the_folder_is_left_alone(folder):
+    (folder / "README.md").write_text("x")
+    (folder / ".git").mkdir()
+    (folder / "Not A Model" / "1").mkdir(parents=True)
+    (folder / "iris" / ".publishing-x").mkdir()
+    (folder / "iris" / "01").mkdir()
+    (folder / "iris" / "notes").mkdir()
+
+    repository = Repository.open(folder)
+
+    assert list(repository.models) == ["iris", "iris-logistic"]
+    assert list(repository.model("iris").versions) == ["1", "2", "10", "11"]
