@@ -15,7 +15,7 @@ from tepal.signature import Column
 def root(context: Context, request: Request) -> Response:
     """A page for a browser, a short JSON object for everyone else."""
     if negotiate.answer_type(request.headers.get("accept", ""), (JSON, "text/html")) == "text/html":
-        return home.page(context.repository)
+        return home.page(context.repository, f"http://{request.headers.get('host', '127.0.0.1')}")
     return json_response({"status": "alive", "name": "tepal", "models": list(context.repository.models)})
 
 

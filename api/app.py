@@ -17,6 +17,10 @@ from tepal import Malformed, Repository
 
 Environ = dict[str, Any]
 
+# How much of a body that is too large is read all the same, as a multiple of the limit, and in blocks of how many bytes.
+DISCARDED = 4
+BLOCK = 64 * 1024
+
 
 def create_app(settings: Settings | None = None) -> flask.Flask:
     """The application with its models loaded. settings: read from the environment where none are given."""
@@ -63,25 +67,36 @@ def _body_reader(environ: Environ, limit_mb: int) -> Callable[[], bytes]:
     """
     limit = limit_mb * 1024 * 1024
 
+    def arrived(size: int) -> bytes:
+        try:
+            data: bytes = environ["wsgi.input"].read(size)
+        except Exception as error:  # each server has its own for broken chunks and clients that left
+            raise Malformed("the body did not arrive whole: its chunks are broken, or the client left") from error
+        return data
+
+    def discard() -> None:
+        # A client that is still sending when the connection closes sees a broken pipe, not our answer.
+        for _ in range(DISCARDED * limit // BLOCK):
+            if not arrived(BLOCK):
+                return
+
     def read() -> bytes:
-        stream = environ["wsgi.input"]
         length = environ.get("CONTENT_LENGTH")
         if length:
             if not length.isdecimal():
                 raise Malformed("Content-Length is not a number")
             if int(length) > limit:
+                discard()
                 raise BodyTooLarge(limit_mb)
-            body: bytes = stream.read(int(length))
+            body = arrived(int(length))
             if len(body) < int(length):
                 raise Malformed("the body ended before its Content-Length was reached")
             return body
         if not environ.get("wsgi.input_terminated"):
             return b""  # without a length nothing says where such a body ends
-        try:
-            body = stream.read(limit + 1)
-        except OSError as error:  # gunicorn's own errors about chunks are OSErrors
-            raise Malformed("the body's chunks are broken") from error
+        body = arrived(limit + 1)
         if len(body) > limit:
+            discard()
             raise BodyTooLarge(limit_mb)
         return body
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import msgspec
@@ -38,7 +39,7 @@ def text(settings: Settings, repository: Repository) -> str:
     name = repository.default_name
     default = repository.models[name].default if name in repository.models else None
     if default is not None:
-        body = msgspec.json.encode(default.manifest.golden.rows[0]).decode()
-        lines.append(f"  try:  curl -X POST {address}/predict -d '{body}'")
+        body = shlex.quote(msgspec.json.encode(default.manifest.golden.rows[0]).decode())
+        lines.append(f"  try:  curl -X POST {address}/predict -d {body}")
         lines.append(f"  see:  {address}/ in a browser")
     return "\n".join([*lines, ""])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
+from api import observe
 from api.app import create_app
 from api.message import Context
 from api.settings import Settings
 from tepal import Repository
-from tests import models, transports
+from tests import models, servers, transports
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +42,6 @@ def app(store):
 @pytest.fixture(scope="session")
 def served(store):
     """A real gunicorn over ``store``."""
-    from tests import servers
-
     with servers.gunicorn(store) as server:
         yield server
 
@@ -47,8 +49,6 @@ def served(store):
 @pytest.fixture(scope="session")
 def door(served):
     """A real nginx before the gunicorn of ``served``."""
-    from tests import servers
-
     with servers.nginx([f"127.0.0.1:{served.port}"]) as server:
         yield server
 
@@ -59,3 +59,11 @@ def transport(request):
     if request.param == "in process":
         return transports.in_process(request.getfixturevalue("app"))
     return transports.over_http(request.getfixturevalue("served" if request.param == "gunicorn" else "door").port)
+
+
+@pytest.fixture(scope="session")
+def quiet_context(context):
+    """``context``, with the log sent nowhere: thousands of lines would help nobody."""
+    with pytest.MonkeyPatch.context() as patch, Path(os.devnull).open("wb") as nowhere:
+        patch.setattr(observe, "STDOUT", nowhere.fileno())
+        yield context

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,13 @@ def _policy() -> str:
     return f"default-src 'none'; style-src {hashes}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def page(repository: Repository) -> Response:
-    """The page as HTML, without a script."""
+def page(repository: Repository, address: str) -> Response:
+    """The page as HTML, without a script. address: as the browser knows this service, for the commands to copy."""
     html = _template().render(
         version=__version__,
-        models=[_shown(model) for model in repository.models.values()],
+        models=[_shown(model, repository.default_name) for model in repository.models.values()],
         default=repository.default_name,
+        address=address,
     )
     headers = {
         "Content-Type": "text/html; charset=utf-8",
@@ -50,7 +52,7 @@ def page(repository: Repository) -> Response:
     return Response(200, headers, html.encode())
 
 
-def _shown(model: Model) -> dict[str, Any]:
+def _shown(model: Model, default_name: str | None) -> dict[str, Any]:
     default = model.default
     if default is None:
         return {"name": model.name, "reason": model.reason}
@@ -61,7 +63,8 @@ def _shown(model: Model) -> dict[str, Any]:
         "version": default.number,
         "manifest": manifest,
         "columns": manifest.signature.columns,
-        "example": msgspec.json.encode(manifest.golden.rows[0]).decode(),
-        "answer": msgspec.json.encode(manifest.golden.together.predictions[0]).decode(),
+        "path": "/predict" if model.name == default_name else f"/models/{model.name}/predict",
+        "example": shlex.quote(msgspec.json.encode(manifest.golden.rows[0]).decode()),
+        "answer": msgspec.json.encode((manifest.golden.alone or manifest.golden.together).predictions[0]).decode(),
         "metrics": {key: value for key, value in manifest.metrics.items() if isinstance(value, (int, float))},
     }

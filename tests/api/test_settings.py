@@ -1,0 +1,81 @@
+"""Settings come from the environment, and a bad one stops the start with one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.settings import SETTINGS, SettingError, Settings
+
+
+def test_every_setting_has_a_default():
+    settings = Settings.from_environ({})
+
+    assert (settings.port, settings.host, settings.model_store) == (8080, "127.0.0.1", Path("model"))
+    assert (settings.default_model, settings.models, settings.ready) == (None, (), "all")
+    assert settings.web_concurrency >= 1
+    assert settings.allow_version_mismatch is False
+    assert len(Settings.__struct_fields__) == len(SETTINGS)
+
+
+def test_an_empty_value_counts_as_not_set():
+    assert Settings.from_environ({setting.variable: "" for setting in SETTINGS}) == Settings.from_environ({})
+
+
+def test_values_are_read():
+    environ = {"PORT": " 80 ", "MODELS": "iris, rose,iris", "ALLOW_VERSION_MISMATCH": "TRUE", "READY": "any"}
+
+    settings = Settings.from_environ(environ)
+
+    assert (settings.port, settings.models, settings.allow_version_mismatch) == (80, ("iris", "rose"), True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "8 0"),
+        ("PORT", "٨٠"),
+        ("WEB_CONCURRENCY", "-1"),
+        ("THREADS", "1.5"),
+        ("MAX_BODY_MB", "1_0"),
+        ("MODELS", "iris,,rose"),
+        ("MODELS", "../iris"),
+        ("DEFAULT_MODEL", "a..b"),
+        ("READY", "some"),
+        ("ALLOW_VERSION_MISMATCH", "perhaps"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_the_variable_what_came_and_what_it_takes(variable, value):
+    takes = next(setting.takes for setting in SETTINGS if setting.variable == variable)
+
+    with pytest.raises(SettingError) as caught:
+        Settings.from_environ({variable: value})
+
+    assert str(caught.value) == f"{variable} is {value!r}; it takes {takes}"
+
+
+def run(*arguments, **environ):
+    command = [sys.executable, "-m", "api", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **environ})
+
+
+def test_a_bad_setting_stops_the_start_with_one_line_and_exit_code_3():
+    result = run(PORT="eighty")
+
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr == "tepal: PORT is 'eighty'; it takes a port, 1–65535\n"
+
+
+def test_help_lists_every_setting():
+    result = run("--help")
+
+    assert result.returncode == 0
+    assert all(f"  {setting.variable} " in result.stdout for setting in SETTINGS)
+    assert run("--nonsense").returncode == 2
