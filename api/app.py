@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     @app.before_request
     def answer_request() -> flask.Response:
         environ = flask.request.environ
-        response = answer(context, _request(environ), _body_reader(environ, settings.max_body_mb))
+        response = answer(context, _request(environ), partial(read_body, environ, settings.max_body_mb))
         return flask.Response(response.body, response.status, response.headers)
 
     return app
@@ -60,44 +60,34 @@ def _request(environ: Environ) -> Request:
     )
 
 
-def _body_reader(environ: Environ, limit_mb: int) -> Callable[[], bytes]:
-    """Reads the body whole or not at all.
+def read_body(environ: Environ, limit_mb: int) -> bytes:
+    """The body, whole or not at all.
 
     Werkzeug's own ``get_data`` cuts a chunked body at its limit and says nothing (3.1.9).
+    Raises BodyTooLarge above ``limit_mb`` MiB, Malformed where the body did not fully arrive.
     """
-    limit = limit_mb * 1024 * 1024
-
-    def arrived(size: int) -> bytes:
-        try:
-            data: bytes = environ["wsgi.input"].read(size)
-        except Exception as error:  # each server has its own for broken chunks and clients that left
-            raise Malformed("the body did not arrive whole: its chunks are broken, or the client left") from error
-        return data
-
-    def discard() -> None:
+    stream, limit = environ["wsgi.input"], limit_mb * 1024 * 1024
+    length = environ.get("CONTENT_LENGTH")
+    if not length and not environ.get("wsgi.input_terminated"):
+        return b""  # nothing says where such a body would end
+    if length and not length.isdecimal():
+        raise Malformed("Content-Length is not a number")
+    size = int(length) if length else limit + 1
+    body = _arrived(stream, size) if size <= limit + 1 else b""
+    if max(size if length else 0, len(body)) > limit:
         # A client that is still sending when the connection closes sees a broken pipe, not our answer.
         for _ in range(DISCARDED * limit // BLOCK):
-            if not arrived(BLOCK):
-                return
+            if not _arrived(stream, BLOCK):
+                break
+        raise BodyTooLarge(limit_mb)
+    if length and len(body) < size:
+        raise Malformed("the body ended before its Content-Length was reached")
+    return body
 
-    def read() -> bytes:
-        length = environ.get("CONTENT_LENGTH")
-        if length:
-            if not length.isdecimal():
-                raise Malformed("Content-Length is not a number")
-            if int(length) > limit:
-                discard()
-                raise BodyTooLarge(limit_mb)
-            body = arrived(int(length))
-            if len(body) < int(length):
-                raise Malformed("the body ended before its Content-Length was reached")
-            return body
-        if not environ.get("wsgi.input_terminated"):
-            return b""  # without a length nothing says where such a body ends
-        body = arrived(limit + 1)
-        if len(body) > limit:
-            discard()
-            raise BodyTooLarge(limit_mb)
-        return body
 
-    return read
+def _arrived(stream: Any, size: int) -> bytes:
+    try:
+        data: bytes = stream.read(size)
+    except Exception as error:  # each server has its own for broken chunks and clients that left
+        raise Malformed("the body did not arrive whole: its chunks are broken, or the client left") from error
+    return data

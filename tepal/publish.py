@@ -246,7 +246,14 @@ def _command() -> str:
 def _write(store: Path, name: str, pickled: bytes, description: dict[str, Any]) -> Published:
     """A folder beside the versions, filled, flushed, then renamed: a reader sees all of it or none."""
     home = store / name
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return _write_locked(home, name, pickled, description)
+    except OSError as error:
+        raise PublishError(f"cannot write to the model repository {store}/: {error.strerror}") from error
+
+
+def _write_locked(home: Path, name: str, pickled: bytes, description: dict[str, Any]) -> Published:
     with _locked(home):
         for left_over in home.glob(".publishing-*"):  # of a publish that was killed: the lock is ours
             shutil.rmtree(left_over, ignore_errors=True)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from api.app import _body_reader
+from api.app import read_body
 from api.errors import BodyTooLarge
 from tepal import Malformed
 from tests.wire import request
@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 
 
 def read(data: bytes, **environ):
-    return _body_reader({"wsgi.input": io.BytesIO(data), **environ}, 1)()
+    return read_body({"wsgi.input": io.BytesIO(data), **environ}, 1)
 
 
 def test_a_body_of_exactly_the_limit_is_read():
