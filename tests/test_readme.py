@@ -1,0 +1,157 @@
+"""The README is true: its commands answer what it shows, its tables are the code's, its tree is the tree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.errors import TABLE
+from api.routes import ROUTES
+from api.settings import SETTINGS
+from tests.transports import in_process
+from tests.wire import request, same
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of the first table's rows, without its head."""
+    rows = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
+    return [
+        [cell.strip() for cell in row.split(" | ")]
+        for row in rows
+        if not row.startswith(("variable", "---", "status", "route", "shape"))
+    ]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def shown() -> list[tuple[str, str]]:
+    """Each command of the README with the output beneath it."""
+    return [
+        (command, output)
+        for block in blocks("console")
+        for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("command", "output"), shown(), ids=lambda text: text[:60])
+def test_a_command_answers_what_is_shown(command, output, served):
+    command = command.replace("127.0.0.1:8080", f"127.0.0.1:{served.port}")
+
+    answer = subprocess.run(["sh", "-c", f"{command} --silent"], capture_output=True, text=True, check=True).stdout
+
+    if output.startswith("{"):
+        import json
+
+        same(json.loads(output), json.loads(answer), "$")
+    else:
+        assert answer == output
+
+
+def test_the_first_screen_starts_it_and_asks_it():
+    first = "\n".join(README.splitlines()[:30])
+
+    assert "make run" in first
+    assert "docker compose up --build" in first
+    assert "curl -X POST http://127.0.0.1:8080/predict" in first
+    assert '"predictions":["virginica"]' in first
+
+
+def test_the_settings_are_those_of_the_code():
+    expected = [[f"`{setting.variable}`", setting.default or "–", setting.means] for setting in SETTINGS]
+
+    assert table(section("Settings").split("With Compose")[0]) == expected
+
+
+def test_the_settings_of_compose_are_those_of_its_file():
+    compose = (ROOT / "docker-compose.yml").read_text()
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", compose))
+    rows = table(section("Settings").split("With Compose")[1])
+
+    documented = {row[0].strip("`"): row[1] for row in rows}
+    of_the_app = {setting.variable: setting.default for setting in SETTINGS}
+    assert documented.items() <= defaults.items()
+    assert defaults.items() <= {**of_the_app, **documented}.items()
+
+
+def test_every_setting_is_in_the_example_of_an_env_file_and_every_line_of_it_is_a_comment():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+
+    assert all(line.startswith("#") or not line for line in lines)
+    offered = re.findall(r"^# ?([A-Z_]+)=", "\n".join(lines), re.MULTILINE)
+    compose = [row[0].strip("`") for row in table(section("Settings").split("With Compose")[1])]
+    outside = {"PORT", "HOST", "MODEL_STORE"}  # the container's own
+    assert offered == [*compose, *[setting.variable for setting in SETTINGS if setting.variable not in outside]]
+
+
+def test_every_error_is_in_the_table():
+    documented = {(int(row[0]), row[1].strip("`")) for row in table(section("What goes wrong says so"))}
+
+    assert documented == {*TABLE.values(), (500, "internal_error"), (504, "timeout")}
+
+
+def test_every_route_is_in_the_readme():
+    for route in ROUTES:
+        assert route.path in README.replace("\n", " "), route.path
+
+
+@pytest.mark.parametrize("body", re.findall(r"`([\[{].*?[\]}])`", section("What to send").split("Columns are matched")[0]))
+def test_every_shape_is_answered(body, app):
+    received = in_process(app)(request("POST", "/predict", body))
+
+    assert received.status == 200, received.body
+    assert set(received.json["predictions"]) <= {"virginica", "versicolor"}
+
+
+def test_the_tree_is_the_tree():
+    (tree,) = blocks("")
+    shown_folders, parent = set(), ""
+    for line in tree.splitlines():
+        name = line.split()[0].rstrip("/")
+        parent = parent if line.startswith(" ") else name
+        shown_folders.add(f"{parent}/{name}" if line.startswith(" ") else name)
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    folders = {str(Path(*Path(file).parts[:depth])) for file in files for depth in (1, 2) if len(Path(file).parts) > depth}
+    visible = {folder for folder in folders if not folder.startswith((".", "tests/"))}
+
+    assert shown_folders == visible
+
+
+def test_publishing_a_model_of_ones_own_works_as_written(tmp_path):
+    (script,) = blocks("python")
+    environ = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True, env=environ)
+
+    from api.app import create_app
+    from api.settings import Settings
+
+    send = in_process(create_app(Settings.from_environ({"MODEL_STORE": str(tmp_path / "model")})))
+    received = send(request("POST", "/models/rent/predict", '{"area":100,"rooms":4}'))
+    assert received.status == 200
+    assert abs(received.json["predictions"][0] - 300) < 1e-9
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    documents = README + (ROOT / "CONTRIBUTING.md").read_text()
+
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", documents, re.MULTILINE))
+    assert named
+    assert named <= set(targets)
+
+
+def test_every_link_to_a_file_leads_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
