@@ -1,20 +1,26 @@
-"""One version on disk: verified before anything in it is unpickled.
+"""One version on disk: written whole, and verified before anything in it is unpickled.
 
 A digest beside the file finds damage, not a forger: whoever can write the pickle can write its digest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import os
+import shutil
 import stat
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
 
 from tepal import manifest as manifests
 from tepal.errors import ArtifactError
@@ -22,6 +28,9 @@ from tepal.manifest import Manifest
 
 # Their versions differ between one Python and the next under the same lock, and golden rows tell whether it matters.
 DECIDED_BY_GOLDEN_ROWS = frozenset({"numpy", "scipy"})
+
+# What the folder of a version is called until it is whole; no model's version can be.
+DRAFT = ".publishing-"
 
 
 def verify(path: Path, *, allow_version_mismatch: bool = False) -> tuple[Manifest, bytes]:
@@ -96,3 +105,61 @@ def _check_packages(manifest: Manifest) -> None:
                 f"it was made with {package} {version}, here is {here or 'none'}; train it again here, "
                 f"or set ALLOW_VERSION_MISMATCH=true to serve it if it still answers its golden rows"
             )
+
+
+def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
+    """Write the next version of a model: its number and its folder, ``home/<number>``.
+
+    The folder is filled beside the versions, flushed, then renamed, so that a reader sees all of it or none.
+    Raises OSError where it cannot be written.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with _locked(home):
+        for left_over in home.glob(f"{DRAFT}*"):  # of a publish that was killed: the lock is ours
+            shutil.rmtree(left_over, ignore_errors=True)
+        version = 1 + max((int(path.name) for path in home.iterdir() if manifests.VERSION.fullmatch(path.name)), default=0)
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=home))
+        try:
+            _write_file(draft / manifests.PICKLE, pickled)
+            numbered = msgspec.json.encode(msgspec.structs.replace(manifest, version=version))
+            _write_file(draft / manifests.FILE, msgspec.json.format(numbered, indent=1) + b"\n")
+            draft.chmod(0o755)  # a container's own user reads it too
+            _flush(draft)
+            draft.rename(home / str(version))
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        _flush(home)
+    return version, home / str(version)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold off other publishers of the same model; a killed one lets go by itself."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where the rename alone keeps versions whole
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

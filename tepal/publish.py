@@ -7,11 +7,9 @@ import hashlib
 import os
 import platform
 import shlex
-import shutil
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,9 +18,8 @@ import cloudpickle
 import msgspec
 import numpy as np
 
+from tepal import artifact, selftest
 from tepal import manifest as manifests
-from tepal import selftest
-from tepal.artifact import installed
 from tepal.errors import Invalid, PublishError, TepalError
 from tepal.manifest import Manifest, Task
 from tepal.prediction import Output, Prediction
@@ -30,7 +27,7 @@ from tepal.runtime.sklearn import SklearnRuntime
 from tepal.signature import Column, Signature, derive
 from tepal.table import Table
 
-# Rows on which the containers are compared and the output's scale is read: enough to tell, quick on a big table.
+# Rows on which golden rows are chosen, containers compared and the output's scale is read: quick on a big table too.
 TRIAL_ROWS = 1000
 # No training data holds it, so it is what an unseen category looks like to an estimator.
 UNSEEN = "\N{REPLACEMENT CHARACTER} never seen"
@@ -79,7 +76,7 @@ def publish(
     pickled = _pickle(estimator)
     signature, arrays = derive(X)
     table = Table.from_columns(signature, arrays)
-    trial = table.take(range(min(len(table), TRIAL_ROWS))) if rows == "independent" else table
+    trial = table.take(selftest.extremes(table, TRIAL_ROWS)) if rows == "independent" else table
     outputs = _outputs(estimator, trial, y)
     signature = _with_container(pickled, outputs, signature, trial)
     signature = _with_unseen(pickled, outputs, signature, trial)
@@ -88,26 +85,32 @@ def publish(
     predicted = _predict(runtime, trial)
     chosen = selftest.choose(trial, predicted.labels(), rows)
     golden = selftest.record(signature, runtime, trial.take(chosen).records(), rows, _scale(predicted))
-    description = {
-        "format": manifests.FORMAT,
-        "name": name,
-        "task": _task(estimator),
-        "estimator": _describe(estimator),
-        "signature": signature,
-        "outputs": tuple(outputs),
-        "rows": rows,
-        "golden": golden,
-        "metrics": _json_mapping("metrics", metrics),
-        "meta": _json_mapping("meta", meta),
-        "python": platform.python_version(),
-        "packages": _packages(),
-        "by_value": b"cloudpickle" in pickled,
-        "files": {manifests.PICKLE: hashlib.sha256(pickled).hexdigest()},
-        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "command": _command(),
-        "n_rows": len(table),
-    }
-    return _write(store_from_environ() if store is None else Path(store), name, pickled, description)
+    manifest = Manifest(
+        format=manifests.FORMAT,
+        name=name,
+        version=0,  # its number is known when it is written
+        task=_task(estimator),
+        estimator=_describe(estimator),
+        signature=signature,
+        outputs=tuple(outputs),
+        rows=rows,
+        golden=golden,
+        metrics=_json_mapping("metrics", metrics),
+        meta=_json_mapping("meta", meta),
+        python=platform.python_version(),
+        packages=_packages(),
+        by_value=b"cloudpickle" in pickled,
+        files={manifests.PICKLE: hashlib.sha256(pickled).hexdigest()},
+        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        command=_command(),
+        n_rows=len(table),
+    )
+    where = store_from_environ() if store is None else Path(store)
+    try:
+        version, path = artifact.write(where / name, pickled, manifest)
+    except OSError as error:
+        raise PublishError(f"cannot write to the model repository {where}/: {error.strerror}") from error
+    return Published(name, version, path)
 
 
 def _pickle(estimator: Any) -> bytes:
@@ -220,7 +223,7 @@ def _describe(estimator: Any) -> str:
 
 def _packages() -> dict[str, str]:
     """The packages that decide what a pickle answers, with their versions here."""
-    versions = {package: installed(package) for package in ("scikit-learn", "numpy", "scipy")}
+    versions = {package: artifact.installed(package) for package in ("scikit-learn", "numpy", "scipy")}
     return {package: version for package, version in versions.items() if version is not None}
 
 
@@ -241,66 +244,3 @@ def _from_numpy(value: Any) -> Any:
 def _command() -> str:
     program, *arguments = sys.orig_argv or ["python"]
     return shlex.join([Path(program).name, *arguments])[:500]
-
-
-def _write(store: Path, name: str, pickled: bytes, description: dict[str, Any]) -> Published:
-    """A folder beside the versions, filled, flushed, then renamed: a reader sees all of it or none."""
-    home = store / name
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        return _write_locked(home, name, pickled, description)
-    except OSError as error:
-        raise PublishError(f"cannot write to the model repository {store}/: {error.strerror}") from error
-
-
-def _write_locked(home: Path, name: str, pickled: bytes, description: dict[str, Any]) -> Published:
-    with _locked(home):
-        for left_over in home.glob(".publishing-*"):  # of a publish that was killed: the lock is ours
-            shutil.rmtree(left_over, ignore_errors=True)
-        version = 1 + max((int(path.name) for path in home.iterdir() if manifests.VERSION.fullmatch(path.name)), default=0)
-        manifest = Manifest(version=version, **description)
-        draft = Path(tempfile.mkdtemp(prefix=".publishing-", dir=home))
-        try:
-            _write_file(draft / manifests.PICKLE, pickled)
-            _write_file(draft / manifests.FILE, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-            draft.chmod(0o755)  # a container's own user reads it too
-            _flush(draft)
-            final = home / str(version)
-            draft.rename(final)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        _flush(home)
-    return Published(name, version, final)
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(0o644)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold off other publishers of the same model; a killed one lets go by itself."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, where the rename alone keeps versions whole
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -15,7 +15,7 @@ from tepal.notes import Notes
 from tepal.prediction import same
 from tepal.runtime.sklearn import SklearnRuntime
 from tepal.signature import Signature, is_missing
-from tepal.table import Array, Table
+from tepal.table import Table
 from tepal.wire.json import JsonReader
 
 # Another machine's numpy may round a last digit otherwise; a wrong model is off by far more.
@@ -24,31 +24,29 @@ TOLERANCE = 1e-9
 MAX_ROWS = 32
 
 
+def extremes(table: Table, most: int) -> list[int]:
+    """Indices of at most ``most`` rows that show what a table holds: extremes and nulls, and rows spread evenly."""
+    chosen: dict[int, None] = {}
+    for column, array in zip(table.signature.columns, table.columns):
+        missing = np.array([is_missing(value) for value in array])
+        present = np.flatnonzero(~missing)
+        chosen.update(dict.fromkeys(np.flatnonzero(missing)[:1].tolist()))
+        if present.size and column.type in ("number", "integer", "datetime"):
+            chosen.update(dict.fromkeys((int(present[array[present].argmin()]), int(present[array[present].argmax()]))))
+    spread = np.linspace(0, len(table) - 1, min(len(table), most), dtype=int).tolist()
+    return sorted(list(dict.fromkeys([*chosen, *spread]))[:most])
+
+
 def choose(table: Table, answers: Sequence[Any], rows: str) -> list[int]:
-    """Indices of the golden rows: the first of each answer, each column's extremes and nulls, and the first rows.
+    """Indices of the golden rows: the first row of each answer, then the extremes.
 
     A sequence model gets the last rows of the training data, in order.
     """
-    n = len(table)
     if rows == "sequence":
-        return list(range(max(0, n - MAX_ROWS), n))
-    chosen: dict[int, None] = {}
+        return list(range(max(0, len(table) - MAX_ROWS), len(table)))
     first_of = {msgspec.json.encode(answer): i for i, answer in reversed(list(enumerate(answers)))}
-    chosen.update(dict.fromkeys(sorted(first_of.values())[:8]))
-    for column, array in zip(table.signature.columns, table.columns):
-        chosen.update(dict.fromkeys(_extremes(array, ordered=column.type in ("number", "integer", "datetime"))))
-    chosen.update(dict.fromkeys(range(min(n, MAX_ROWS))))
+    chosen = dict.fromkeys([*sorted(first_of.values())[: MAX_ROWS // 4], *extremes(table, MAX_ROWS)])
     return sorted(list(chosen)[:MAX_ROWS])
-
-
-def _extremes(array: Array, ordered: bool) -> list[int]:
-    missing = np.array([is_missing(value) for value in array])
-    found: list[int] = np.flatnonzero(missing)[:1].tolist()
-    present = np.flatnonzero(~missing)
-    if ordered and present.size:
-        values = array[present]
-        found += [int(present[values.argmin()]), int(present[values.argmax()])]
-    return found
 
 
 def record(signature: Signature, runtime: SklearnRuntime, rows: list[dict[str, Any]], kind: str, scale: float) -> Golden:

@@ -157,17 +157,17 @@ KILLED = """
 import os, signal, sys, numpy as np, tepal
 from pathlib import Path
 from sklearn.dummy import DummyRegressor
-publish = sys.modules['tepal.publish']
+from tepal import artifact
 step, store = sys.argv[1:]
 def dies(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 if step == "first file":
-    publish._write_file = lambda path, data: (path.write_bytes(data[:5]), dies())
+    artifact._write_file = lambda path, data: (path.write_bytes(data[:5]), dies())
 elif step == "second file":
-    write = publish._write_file
-    publish._write_file = lambda path, data: write(path, data) if path.suffix == ".pkl" else dies()
+    write = artifact._write_file
+    artifact._write_file = lambda path, data: write(path, data) if path.suffix == ".pkl" else dies()
 elif step == "rename":
-    publish._flush = dies
+    artifact._flush = dies
 X = np.array([[0.0], [1.0]])
 tepal.publish(DummyRegressor().fit(X, X[:, 0]), name="m", X=X, store=store)
 """
