@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -10,15 +11,25 @@ from api.settings import SETTINGS, SettingError, Settings
 
 
 def main() -> None:
-    """Check the settings, then become gunicorn. Exit code 3 for a setting that cannot be used."""
+    """Check the settings, then become gunicorn.
+
+    Exit code 3 for a setting that cannot be used, 1 where another program has the port.
+    """
     if sys.argv[1:]:
         print(usage())
         sys.exit(0 if sys.argv[1] in ("-h", "--help") else 2)
     try:
-        Settings.from_environ(os.environ)
+        settings = Settings.from_environ(os.environ)
     except SettingError as error:
         print(f"tepal: {error}", file=sys.stderr)
         sys.exit(3)
+    try:
+        socket.create_server((settings.host, settings.port)).close()  # gunicorn would try five times, and say it ten times
+    except OSError as error:
+        print(
+            f"tepal: cannot listen on {settings.host}:{settings.port}: {error.strerror}; set PORT or HOST", file=sys.stderr
+        )
+        sys.exit(1)
     from gunicorn.app.wsgiapp import WSGIApplication
 
     sys.argv[1:] = ["--config", str(Path(__file__).with_name("gunicorn.conf.py"))]

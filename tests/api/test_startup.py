@@ -1,0 +1,59 @@
+"""What a person reads at the start."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import socket
+import subprocess
+
+from api import startup
+from api.settings import Settings
+from tepal import Repository
+from tests.api.test_settings import run
+
+
+def report(store, **environ):
+    settings = Settings.from_environ({"MODEL_STORE": str(store), **environ})
+    return startup.text(settings, Repository.open(store, names=settings.models))
+
+
+def test_it_says_what_is_served_where_and_how_it_was_verified(store):
+    text = report(store, HOST="0.0.0.0", PORT="9000", WEB_CONCURRENCY="2", MODELS="iris,temper")
+
+    assert "serves http://127.0.0.1:9000 (2 workers, 4 threads each)" in text
+    assert "✓ iris version 1: classification, sha256 and versions verified, 32 golden rows replayed" in text
+    assert "✓ temper version 1: regression" in text
+
+
+def test_the_command_to_try_works(served):
+    (command,) = [line for line in served.log.read_text().splitlines() if line.startswith("  try:  ")]
+
+    answer = subprocess.run(shlex.split(command.removeprefix("  try:  ")), capture_output=True, text=True, check=True).stdout
+
+    assert '"model":"iris"' in answer
+
+
+def test_it_says_what_cannot_serve_and_what_to_be_careful_of(store, tmp_path):
+    copy = shutil.copytree(store, tmp_path / "store")
+    (copy / "iris" / "1" / "model.pkl").write_bytes(b"")
+    (copy / "temper" / "1" / "model.pkl").chmod(0o666)
+
+    text = report(copy)
+
+    assert "✗ iris: version 1: model.pkl is damaged" in text
+    assert "caution: model.pkl can be written by every user" in text
+    assert "try:" not in text
+
+
+def test_an_empty_repository_is_told_how_to_be_filled(tmp_path):
+    assert f"✗ no model in {tmp_path}/: train one with python -m train iris" in report(tmp_path)
+
+
+def test_a_port_that_is_taken_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run(PORT=str(taken.getsockname()[1]))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("tepal: cannot listen on 127.0.0.1:")
+    assert result.stderr.count("\n") == 1
