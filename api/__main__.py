@@ -24,7 +24,8 @@ def main() -> None:
         print(f"tepal: {error}", file=sys.stderr)
         sys.exit(3)
     try:
-        socket.create_server((settings.host, settings.port)).close()  # gunicorn would try five times, and say it ten times
+        # gunicorn would try five times, and say so ten times.
+        socket.create_server((settings.host, settings.port)).close()
     except OSError as error:
         print(
             f"tepal: cannot listen on {settings.host}:{settings.port}: {error.strerror}; set PORT or HOST", file=sys.stderr

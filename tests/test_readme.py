@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from api.app import create_app
 from api.errors import TABLE
 from api.routes import ROUTES
-from api.settings import SETTINGS
+from api.settings import SETTINGS, Settings
 from tests.transports import in_process
 from tests.wire import request, same
 
@@ -53,8 +55,6 @@ def test_a_command_answers_what_is_shown(command, output, served):
     answer = subprocess.run(["sh", "-c", f"{command} --silent"], capture_output=True, text=True, check=True).stdout
 
     if output.startswith("{"):
-        import json
-
         same(json.loads(output), json.loads(answer), "$")
     else:
         assert answer == output
@@ -116,7 +116,7 @@ def test_every_shape_is_answered(body, app):
 
 
 def test_the_tree_is_the_tree():
-    (tree,) = blocks("")
+    tree = section("What is where").split("```\n")[1]
     shown_folders, parent = set(), ""
     for line in tree.splitlines():
         name = line.split()[0].rstrip("/")
@@ -133,9 +133,6 @@ def test_publishing_a_model_of_ones_own_works_as_written(tmp_path):
     (script,) = blocks("python")
     environ = {"PYTHONPATH": str(ROOT), "PATH": ""}
     subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True, env=environ)
-
-    from api.app import create_app
-    from api.settings import Settings
 
     send = in_process(create_app(Settings.from_environ({"MODEL_STORE": str(tmp_path / "model")})))
     received = send(request("POST", "/models/rent/predict", '{"area":100,"rooms":4}'))

@@ -6,8 +6,9 @@ Every format ends here, so that the same value in two formats gives the same ans
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -50,7 +51,7 @@ def build(column: Column, values: Sequence[Any]) -> Array:
         except OverflowError:
             raise Unfit from None
     if column.type == "datetime":
-        return np.array([_datetime(value) for value in values], dtype=column.dtype)
+        return _datetimes(column, values)
     if column.dtype == "bool":
         return np.array(values, dtype=bool)
     array = np.empty(len(values), dtype=object)
@@ -72,12 +73,10 @@ def read(column: Column, value: Any) -> Any:
         if column.type == "integer":
             return _checked_integer(column, value)
         if column.type == "datetime" and kind is int:
-            _datetime(value)
-            return value
+            return _checked_datetime(column, value)
     elif kind is str:
         if column.type == "datetime":
-            _datetime(value)
-            return value
+            return _checked_datetime(column, value)
         if column.type == "string":
             return value
     elif kind is bool and column.type == "boolean":
@@ -151,18 +150,40 @@ def _integers(column: Column, values: Sequence[Any]) -> Array:
     return array
 
 
+def _checked_datetime(column: Column, value: int | str) -> int | str:
+    try:
+        _datetimes(column, [value])
+    except Unfit:
+        raise Unfit(shown(value)) from None
+    return value
+
+
+def _datetimes(column: Column, values: Sequence[Any]) -> Array:
+    """Raises Unfit where the column's own unit would round a moment, or could not hold it."""
+    moments = np.array([_datetime(value) for value in values], dtype="datetime64[us]")
+    array = moments.astype(column.dtype)
+    if ((array.astype("datetime64[us]") != moments) & ~np.isnat(moments)).any():
+        raise Unfit
+    return array
+
+
+# What datetime.fromisoformat would cut off: a seventh and further decimal that is not 0.
+_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
+
+
 def _datetime(value: Any) -> np.datetime64:
-    """ISO 8601 text (a zone is turned into UTC) or Unix milliseconds."""
+    """ISO 8601 text (a zone is turned into UTC) or Unix milliseconds. Raises Unfit for anything else."""
     if value is None:
         return np.datetime64("NaT")
-    if isinstance(value, int):
-        if not INT64.min < value * 1_000 <= INT64.max:  # microseconds are counted in an int64
-            raise Unfit
-        return np.datetime64(value, "ms")
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
+        if isinstance(value, int):
+            moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
+        else:
+            moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         raise Unfit from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, str) and _BEYOND_MICROSECONDS.search(value):
+        raise Unfit
     return np.datetime64(moment)

@@ -154,6 +154,35 @@ def test_integers_are_exact_to_64_bits(text, value):
     assert read(signature, f"[{text},0.5]".encode())[0]["i"] == value
 
 
+@pytest.mark.parametrize(
+    ("dtype", "text", "read_as"),
+    [
+        ("datetime64[us]", '"2020-02-03"', "2020-02-03T00:00:00.000000"),
+        ("datetime64[us]", '"2020-02-03T04:05:06.7+01:00"', "2020-02-03T03:05:06.700000"),
+        ("datetime64[us]", '"20200203T040506Z"', "2020-02-03T04:05:06.000000"),
+        ("datetime64[us]", "1580702706789", "2020-02-03T04:05:06.789000"),
+        ("datetime64[us]", "-1", "1969-12-31T23:59:59.999000"),
+        ("datetime64[ns]", '"2020-02-03T04:05:06.789012000"', "2020-02-03T04:05:06.789012000"),
+        ("datetime64[s]", '"2020-02-03T04:05:06"', "2020-02-03T04:05:06"),
+        ("datetime64[s]", '"2020-02-03T04:05:06.5"', None),
+        ("datetime64[ns]", '"2020-02-03T04:05:06.789012001"', None),
+        ("datetime64[ns]", '"9999-01-01"', None),
+        ("datetime64[us]", '"2020-02-30"', None),
+        ("datetime64[us]", "9007199254740993", None),
+        ("datetime64[us]", '"0001-01-01T00:00:00+23:59"', None),
+        ("datetime64[us]", "1.5", None),
+        ("datetime64[us]", "true", None),
+        ("datetime64[us]", '""', None),
+    ],
+)
+def test_a_datetime_is_exact_or_refused(dtype, text, read_as):
+    signature = Signature((Column("d", "datetime", dtype),), "frame")
+
+    for way in (read, slowly):
+        got = outcome(way, signature, f'{{"d":{text}}}'.encode())
+        assert got == ([{"d": read_as}] if read_as else "Invalid")
+
+
 @pytest.mark.parametrize("text", ["6.5", "9223372036854775808", "-9223372036854775809", "1e300", "true", '"6"', "null"])
 def test_what_is_no_64_bit_integer_is_refused(text):
     signature = Signature((Column("i", "integer", "int64"), Column("f", "number", "float64")))
