@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test check lint up down lock clean
+.PHONY: help run train test check fuzz lint up down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skippe
 	$(BIN)/python -m pytest
 
 check: lint test ## everything that must hold before a change goes in
+
+fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
+	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/tepal/wire/test_json.py tests/api/test_property.py
 
 lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff check .

@@ -23,18 +23,28 @@ def main() -> None:
     except SettingError as error:
         print(f"tepal: {error}", file=sys.stderr)
         sys.exit(3)
-    try:
-        # gunicorn would try five times, and say so ten times.
-        socket.create_server((settings.host, settings.port)).close()
-    except OSError as error:
-        print(
-            f"tepal: cannot listen on {settings.host}:{settings.port}: {error.strerror}; set PORT or HOST", file=sys.stderr
-        )
+    if reason := taken(settings.host, settings.port):
+        print(f"tepal: cannot listen on {settings.host}:{settings.port}: {reason}; set PORT or HOST", file=sys.stderr)
         sys.exit(1)
     from gunicorn.app.wsgiapp import WSGIApplication
 
     sys.argv[1:] = ["--config", str(Path(__file__).with_name("gunicorn.conf.py"))]
     WSGIApplication("%(prog)s [OPTIONS]").run()
+
+
+def taken(host: str, port: int) -> str | None:
+    """Why nobody can listen there, None where one can. gunicorn would try five times, and say so ten times.
+
+    Bound and not listened on: a connection that was accepted here would be broken off a moment later.
+    """
+    try:
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(address[0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address[4])
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def usage() -> str:

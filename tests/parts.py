@@ -1,4 +1,4 @@
-"""Parts of the machine that some tests need: found, or the test is skipped with what to install."""
+"""What the tests ask of the machine: parts that are found, or else skipped with what to install; and how much work."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import shutil
 import subprocess
 
 import pytest
+
+# Cases of each property test; `make fuzz` asks for more.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
 INSTALL = {
     "nginx": "apt-get install nginx",

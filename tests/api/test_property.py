@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from api.answer import answer
 from api.message import Request
+from tests.parts import EXAMPLES
 from tests.tepal.wire.test_json import json_values
 
 DOCUMENTED = {
@@ -50,7 +51,7 @@ paths = st.sampled_from(
     queries,
     st.sampled_from(["POST", "GET", "HEAD", "PUT", "X" * 50]),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_anything_in_gives_an_answer_of_the_contract(quiet_context, path, body, header, query, method):
     response = answer(quiet_context, Request(method, path, query, header), lambda: body)
 

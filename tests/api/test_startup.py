@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import shutil
 import socket
 import subprocess
+import threading
 
 from api import startup
+from api.__main__ import taken
 from api.settings import Settings
 from tepal import Repository
 from tests.api.test_settings import run
@@ -57,3 +60,27 @@ def test_a_port_that_is_taken_is_one_line():
     assert result.returncode == 1
     assert result.stderr.startswith("tepal: cannot listen on 127.0.0.1:")
     assert result.stderr.count("\n") == 1
+
+
+def test_asking_whether_a_port_is_free_accepts_nobody():
+    """A replica that is starting refuses connections until it serves: one that it broke off could lose a request."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            assert taken("127.0.0.1", port) is None
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        refused = 0
+        for _ in range(2000):
+            with socket.socket() as client:
+                refused += client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+    finally:
+        stop.set()
+        asking.join()
+
+    assert refused == 2000

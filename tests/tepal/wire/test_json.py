@@ -17,6 +17,7 @@ from tepal.notes import Notes
 from tepal.signature import Column, Signature
 from tepal.table import Table
 from tepal.wire.json import JsonReader
+from tests.parts import EXAMPLES
 
 NUMBERS = Signature((Column("a", "number", "float64"), Column("b", "number", "float64", nullable=True)))
 MIXED = Signature(
@@ -94,7 +95,7 @@ near_rows = st.lists(
 @given(json_values | near_rows, st.sampled_from(SIGNATURES))
 @example([[1.0, None], [1e300, 2**53 + 1]], NUMBERS)
 @example({"columns": [1.0], "data": [2.0]}, RESERVED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_the_fast_way_reads_what_the_slow_way_reads(value, signature):
     body = json.dumps(value).encode()
 
@@ -104,13 +105,13 @@ def test_the_fast_way_reads_what_the_slow_way_reads(value, signature):
 
 
 @given(st.binary(max_size=60), st.sampled_from(SIGNATURES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_any_bytes_are_rows_or_a_refusal(body, signature):
     assert outcome(read, signature, body) is not None
 
 
 @given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.none() | st.floats(-1e9, 1e9)), min_size=1))
-@settings(deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_numbers_arrive_bit_for_bit(rows):
     table = JsonReader(NUMBERS).read(json.dumps(rows).encode(), Notes())
 
