@@ -41,16 +41,28 @@ class Server(NamedTuple):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def workers(self) -> list[int]:
+        """The process ids of its workers, of which there is at least one."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        deadline = time.monotonic() + START
+        while not (found := children.read_text().split()):
+            assert time.monotonic() < deadline, f"no worker is left:\n{self.log.read_text()}"
+            time.sleep(0.01)
+        return sorted(map(int, found))
+
 
 @contextlib.contextmanager
 def gunicorn(store: Path, **environ: str) -> Iterator[Server]:
-    """``python -m api`` over the model repository ``store``; environ: settings beside it."""
+    """``python -m api`` over the model repository ``store``, with all its workers; environ: settings beside it."""
     port = free_port()
-    environ = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "MODEL_STORE": str(store), **environ}
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "MODEL_STORE": str(store), "WEB_CONCURRENCY": "2"}
+    environ = {**os.environ, **own, **environ}
     with (
         tempfile.TemporaryDirectory(prefix="tepal-gunicorn-") as folder,
         _running([sys.executable, "-m", "api"], port, Path(folder) / "log", environ, _lives) as server,
     ):
+        while len(server.workers()) < int(environ["WEB_CONCURRENCY"]):  # the first one answers before the last is there
+            time.sleep(0.01)
         yield server
 
 

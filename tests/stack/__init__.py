@@ -1,0 +1,1 @@
+"""The real stack: nginx, gunicorn and Docker as a user runs them."""

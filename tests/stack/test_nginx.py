@@ -1,0 +1,217 @@
+"""The door, as this machine's nginx before a real gunicorn."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+from tests import servers
+from tests.stack.load import Load
+from tests.stack.refusals import HEAD, REFUSALS, ask, check
+
+KILLING = 30  # seconds for which workers are killed, one each second
+PREDICT = HEAD + b"Content-Length: 17\r\n\r\n[5.9,3.0,5.1,1.8]"
+
+
+@pytest.fixture(scope="module", name="door")
+def _door(served):
+    """nginx with a small limit, before the gunicorn of the session."""
+    with servers.nginx([f"127.0.0.1:{served.port}"], MAX_BODY_MB="1") as server:
+        yield server
+
+
+@pytest.mark.parametrize(("request_", "status", "code"), REFUSALS)
+def test_what_nginx_refuses_has_the_shape_of_every_error(door, request_, status, code):
+    """Whoever refuses, a client reads one shape."""
+    check(ask(door.port, request_), status, code)
+
+
+def test_a_body_that_is_too_large_is_told_the_limit_and_its_setting(door):
+    """The sentence can be acted on."""
+    body = check(ask(door.port, HEAD + b"Content-Length: 1048577\r\n\r\n"), 413, "body_too_large")
+
+    assert "1 MiB" in body["error"]
+    assert "MAX_BODY_MB" in body["error"]
+
+
+def test_a_body_at_the_limit_passes(door):
+    """The limit itself is allowed, by length and by chunks."""
+    row = b"[5.9,3.0,5.1,1.8]".ljust(1024 * 1024)
+
+    by_length = ask(door.port, HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(row), row))
+    by_chunks = ask(door.port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(row), row))
+
+    assert [by_length.status, by_chunks.status] == [200, 200]
+
+
+def test_an_unknown_method_is_told_the_known_ones(door):
+    """405 has Allow."""
+    assert ask(door.port, b"TRACE / HTTP/1.1\r\nHost: tepal\r\n\r\n").headers["Allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("line", [8100, 8188])
+def test_what_passes_nginx_is_not_too_long_for_gunicorn(door, line):
+    """The longest first line and the longest header that nginx lets through get an answer of the API's own."""
+    path = b"/x?".ljust(line - len("GET  HTTP/1.1"), b"a")
+    for request in (
+        b"GET %s HTTP/1.1\r\nHost: tepal\r\n\r\n" % path,
+        b"GET /x HTTP/1.1\r\nHost: tepal\r\nX-Long: %s\r\n\r\n" % (b"a" * (line - len("X-Long: "))),
+    ):
+        check(ask(door.port, request), 404, "not_found")
+
+
+@pytest.mark.parametrize("given", ["order-17", "A.b_c~d+e/f=g:h@i-j", "x" * 100])
+def test_a_request_id_that_can_be_trusted_is_kept(door, given):
+    """On an answer and on a refusal, once."""
+    header = f"X-Request-ID: {given}\r\n".encode()
+
+    answered = ask(door.port, PREDICT.replace(b"\r\n", b"\r\n" + header, 1))
+    refused = ask(door.port, HEAD + header + b"Content-Length: 9999999\r\n\r\n")
+
+    assert [given] == answered.headers.get_all("X-Request-ID")
+    assert given == check(refused, 413, "body_too_large")["request_id"]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 101, "a b", 'a"b', "a\\b", "ä", "\x1b[31m"])
+def test_any_other_request_id_is_replaced(door, given):
+    """What cannot be logged as it is, is not."""
+    header = f"X-Request-ID: {given}\r\n".encode()
+
+    answered = ask(door.port, PREDICT.replace(b"\r\n", b"\r\n" + header, 1))
+    refused = ask(door.port, HEAD + header + b"Content-Length: 9999999\r\n\r\n")
+
+    assert re.fullmatch(r"[0-9a-f]{32}", answered.headers["X-Request-ID"])
+    assert re.fullmatch(r"[0-9a-f]{32}", check(refused, 413, "body_too_large")["request_id"])
+
+
+def test_two_request_ids_do_not_become_one_text(door):
+    """The first one (nginx 1.22) or a new one (since 1.23), but not both with a comma."""
+    answer = ask(door.port, PREDICT.replace(b"\r\n", b"\r\nX-Request-ID: a\r\nX-Request-ID: b\r\n", 1))
+
+    assert re.fullmatch(r"a|[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_each_request_has_one_line_of_json_with_its_id(door):
+    """Joined with the API's line by it, whatever bytes a client sends."""
+    hostile = b'User-Agent: \xff"\\\x1b[31m\r\nReferer: \xfe\r\n'
+    check(ask(door.port, HEAD + hostile + b"X-Request-ID: line-1\r\nContent-Length: 9999999\r\n\r\n"), 413, "body_too_large")
+    ask(door.port, b"GET /\xff?\xff HTTP/1.1\r\nHost: \xff\r\n\r\n")
+    ask(door.port, PREDICT.replace(b"\r\n", b"\r\nX-Request-ID: line-2\r\n", 1))
+    wait_for_line(door, "line-2")
+    by_id = {line["request_id"]: line for line in map(json.loads, door.log.read_text("utf-8").splitlines())}
+
+    assert by_id["line-1"]["status"] == "413"
+    assert by_id["line-2"]["status"] == by_id["line-2"]["upstream_status"] == "200"
+
+
+def wait_for_line(door, identity):
+    """A line is written after its answer."""
+    deadline = time.monotonic() + 5
+    while f'"{identity}"' not in door.log.read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_liveness_probe_leaves_no_line(door):
+    """Watchers ask every few seconds."""
+    ask(door.port, b"GET /livez HTTP/1.1\r\nHost: tepal\r\nX-Request-ID: probe\r\n\r\n")
+    ask(door.port, b"GET /nowhere HTTP/1.1\r\nHost: tepal\r\nX-Request-ID: after-probe\r\n\r\n")
+    wait_for_line(door, "after-probe")
+
+    assert b'"request_id":"probe"' not in door.log.read_bytes()
+
+
+def test_a_dead_upstream_is_not_ready():
+    """503 and when to come back, never 502."""
+    with servers.nginx([f"127.0.0.1:{servers.free_port()}"]) as door:
+        for request in (PREDICT, b"GET /livez HTTP/1.1\r\nHost: tepal\r\n\r\n"):
+            answer = ask(door.port, request)
+            check(answer, 503, "not_ready")
+
+            assert answer.headers["Retry-After"] == "5"
+
+
+def test_an_upstream_that_cannot_be_reached_is_not_ready():
+    """A machine that is gone does not even refuse a connection; no model was too slow there."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(4)]  # they fill its queue; further ones are met with silence
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        with servers.nginx([f"127.0.0.1:{full.getsockname()[1]}"]) as door:
+            check(ask(door.port, PREDICT), 503, "not_ready")
+        for client in waiting:
+            client.close()
+
+
+def test_an_answer_that_does_not_come_is_a_timeout_and_not_asked_for_again():
+    """504 names the setting; a model that is too slow gets the request once."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with servers.nginx([address, address], TIMEOUT="1") as door:
+            body = check(ask(door.port, PREDICT), 504, "timeout")
+
+        silent.settimeout(0.2)
+        requests = [silent.accept()[0]]
+        with pytest.raises(TimeoutError):
+            silent.accept()
+        requests[0].close()
+    assert "1 s" in body["error"]
+    assert "TIMEOUT" in body["error"]
+
+
+@pytest.mark.parametrize(("request_", "tries"), [(PREDICT, 3), (b"GET /predict HTTP/1.1\r\nHost: tepal\r\n\r\n", 2 + 5)])
+def test_a_request_that_kills_every_worker_is_not_tried_for_ever(request_, tries):
+    """The bound on what one poisonous request can break: three tries; for a GET, two and one more at each replica."""
+    with socket.create_server(("127.0.0.1", 0)) as mortal:
+        address = f"127.0.0.1:{mortal.getsockname()[1]}"
+        mortal.settimeout(1)
+        with servers.nginx([address] * 5) as door, socket.create_connection(("127.0.0.1", door.port)) as client:
+            client.sendall(request_)
+            deaths = sum(1 for _ in die(mortal))
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            response.read()
+
+    assert response.status == 503
+    assert deaths == tries
+
+
+def die(listener):
+    """Take each request, until there are no more, and close without an answer."""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.close()
+            yield
+
+
+def test_workers_are_killed_and_no_request_is_lost(store):
+    """A random worker is killed each second; every request still gets its one right answer."""
+    seed = random.randrange(10**6)
+    choice = random.Random(seed).choice
+    killed = 0
+    with (
+        servers.gunicorn(store, DEFAULT_MODEL="iris") as server,
+        servers.nginx([f"127.0.0.1:{server.port}"]) as door,
+        Load(door.port) as load,
+    ):
+        end = time.monotonic() + KILLING
+        while time.monotonic() < end:
+            time.sleep(1)
+            os.kill(choice(server.workers()), signal.SIGKILL)
+            killed += 1
+
+    print(f"{load.sent} sent, {len(load.failures)} failed, {killed} workers killed, seed {seed}")
+    assert load.failures == [], f"{len(load.failures)} of {load.sent} failed with seed {seed}"
+    assert load.sent >= 100 * KILLING
