@@ -26,6 +26,7 @@ def main() -> None:
     if reason := taken(settings.host, settings.port):
         print(f"tepal: cannot listen on {settings.host}:{settings.port}: {reason}; set PORT or HOST", file=sys.stderr)
         sys.exit(1)
+    os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)  # gunicorn reads it too, and an empty one ends it
     from gunicorn.app.wsgiapp import WSGIApplication
 
     sys.argv[1:] = ["--config", str(Path(__file__).with_name("gunicorn.conf.py"))]

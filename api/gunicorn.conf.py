@@ -18,7 +18,7 @@ bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
 
 # Threads, because they keep connections open: nginx then needs no new one for each request.
-worker_class = "gthread"
+worker_class = "api.worker.Worker"
 threads = settings.threads
 
 # Connections that a worker may hold beside those it is answering. More would be hoarded: a worker accepts what

@@ -61,7 +61,7 @@ def gunicorn(store: Path, **environ: str) -> Iterator[Server]:
         tempfile.TemporaryDirectory(prefix="tepal-gunicorn-") as folder,
         _running([sys.executable, "-m", "api"], port, Path(folder) / "log", environ, _lives) as server,
     ):
-        while len(server.workers()) < int(environ["WEB_CONCURRENCY"]):  # the first one answers before the last is there
+        while len(server.workers()) < int(environ["WEB_CONCURRENCY"] or 1):  # the first one answers before the last is there
             time.sleep(0.01)
         yield server
 

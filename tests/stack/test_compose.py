@@ -64,7 +64,7 @@ def test_records_by_curl_are_answered(stack):
 
 @pytest.mark.parametrize("path", ["/predict", "/models/iris-logistic/predict"])
 def test_one_vector_by_curl_is_answered(stack, path):
-    """One vector."""
+    """By the default model, and by another one."""
     assert curl(stack, path, "[5.9,3.0,5.1,1.8]")["predictions"] == ["virginica"]
 
 
