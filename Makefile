@@ -1,5 +1,6 @@
 # Tepal's commands. `make` alone lists them.
-PYTHON ?= python3
+# Not PYTHON: that is Compose's, for the image.
+PY ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -56,6 +57,6 @@ clean: ## remove the virtual environment and every cache; models stay
 	@touch $@
 
 .venv:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
-	  || { echo "Tepal needs Python 3.11 to 3.14; name one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	@$(PY) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	  || { echo "Tepal needs Python 3.11 to 3.14; name one: make $(MAKECMDGOALS) PY=python3.13" >&2; exit 1; }
+	$(PY) -m venv .venv

@@ -161,7 +161,10 @@ def _checked_datetime(column: Column, value: int | str) -> int | str:
 def _datetimes(column: Column, values: Sequence[Any]) -> Array:
     """Raises Unfit where the column's own unit would round a moment, or could not hold it."""
     moments = np.array([_datetime(value) for value in values], dtype="datetime64[us]")
-    array = moments.astype(column.dtype)
+    try:
+        array = moments.astype(column.dtype)
+    except OverflowError:  # numpy 2.5; older ones wrap, which the comparison finds
+        raise Unfit from None
     if ((array.astype("datetime64[us]") != moments) & ~np.isnat(moments)).any():
         raise Unfit
     return array

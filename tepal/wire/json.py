@@ -24,9 +24,15 @@ from tepal.signature import Signature
 from tepal.table import Table
 from tepal.wire import cells, shapes
 
+# Rows need four levels; what is deeper is no row, but may be a value that is told so.
+MAX_DEPTH = 64
+NESTED = "the body is nested too deeply; rows are at most a list of records inside one object"
+
 _BLANK = b" \t\r\n"
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPES: dict[str, Any] = {"number": float, "integer": int | float, "boolean": bool, "string": str, "datetime": int | str}
+
+_Scalar = str | int | float | bool | None
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -91,7 +97,9 @@ class JsonReader:
         given = {name: bytes(raw) for name in envelope.__struct_fields__ if (raw := getattr(envelope, name))}
         if {"columns", "data"} <= given.keys() <= {"columns", "data", "index"} and inside != "dataframe_records":
             return self._split(given)
-        given.pop("parameters", None)  # Vertex sends them beside the instances; no model of ours takes any
+        parameters = given.pop("parameters", b"0")  # Vertex sends them; no model of ours takes any
+        if _too_deep(msgspec.json.decode(parameters)):
+            return None
         if inside is None and len(given) == 1:
             name, rows = given.popitem()
             if name in shapes.WRAPPERS:
@@ -120,7 +128,9 @@ class JsonReader:
         order = [place[name] for name in names]
         types = [self._types[names.index(name)] for name in columns]
         rows = _vectors_decoder(tuple(types))(given["data"])
-        if "index" in given and len(msgspec.json.decode(given["index"], type=list[Raw])) != len(rows):
+        if "index" in given and len(msgspec.json.decode(given["index"], type=list[str | int | float | bool | None])) != len(
+            rows
+        ):
             return None
         if order != sorted(order):
             rows = [tuple([row[i] for i in order]) for row in rows]
@@ -148,6 +158,8 @@ class JsonReader:
             value = self._slow(body)
         except _REFUSED as error:
             raise malformed(body, error) from None
+        if _too_deep(value):
+            raise Malformed(NESTED)
         return shapes.table_of(self._signature, value, notes, strict)
 
 
@@ -180,6 +192,17 @@ def _float(text: str) -> int | float:
     return int(exact) if exact == exact.to_integral_value() else value
 
 
+def _too_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than MAX_DEPTH: without this, each Python would have a limit of its own."""
+    level = [value] if type(value) in (list, dict) else []
+    for _ in range(MAX_DEPTH):
+        inner = [item.values() if type(item) is dict else item for item in level]
+        level = [child for items in inner for child in items if type(child) in (list, dict)]
+        if not level:
+            return False
+    return True
+
+
 _NOT_A_NUMBER = re.compile(rb"-?\b(nan|inf|infinity)\b", re.IGNORECASE)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _AT_BYTE = re.compile(r"\(byte (\d+)\)")
@@ -194,7 +217,7 @@ def malformed(body: bytes, error: Exception) -> Malformed:
     if isinstance(error, UnicodeDecodeError):
         return Malformed("the body is not valid UTF-8")
     if isinstance(error, RecursionError):
-        return Malformed("the body is nested too deeply; rows are at most a list of records inside one object")
+        return Malformed(NESTED)
     if "out of range" in str(error):
         return Malformed("the body holds a number that is too large for a 64-bit float")
     found = _AT_BYTE.search(str(error))

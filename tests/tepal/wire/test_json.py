@@ -204,6 +204,15 @@ def test_what_is_no_json_is_malformed(body):
         JsonReader(NUMBERS).read(body, Notes())
 
 
+@pytest.mark.parametrize("depth", [65, 1000, 5000, 100_000])
+@pytest.mark.parametrize(
+    "around", [b"%s", b'{"a":1,"b":2,"x":%s}', b'{"data":[[1,2]],"parameters":%s}', b'[{"a":1,"b":%s}]']
+)
+def test_what_is_nested_too_deeply_is_malformed_on_every_python(depth, around):
+    with pytest.raises(Malformed):
+        JsonReader(NUMBERS).read(around % (b"[" * depth + b"]" * depth), Notes())
+
+
 def test_a_million_unknown_keys_are_read_and_noted_but_not_listed():
     body = msgspec.json.encode({"a": 1, "b": 2, **{f"k{i}": 0 for i in range(1_000_000)}})
     notes = Notes()
