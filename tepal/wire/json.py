@@ -126,11 +126,9 @@ class JsonReader:
             return None
         place = {name: i for i, name in enumerate(columns)}
         order = [place[name] for name in names]
-        types = [self._types[names.index(name)] for name in columns]
-        rows = _vectors_decoder(tuple(types))(given["data"])
-        if "index" in given and len(msgspec.json.decode(given["index"], type=list[str | int | float | bool | None])) != len(
-            rows
-        ):
+        types = dict(zip(names, self._types))
+        rows = _vectors_decoder(tuple(types[name] for name in columns))(given["data"])
+        if "index" in given and len(msgspec.json.decode(given["index"], type=list[_Scalar])) != len(rows):
             return None
         if order != sorted(order):
             rows = [tuple([row[i] for i in order]) for row in rows]
