@@ -177,7 +177,7 @@ _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
 def _datetime(value: Any) -> np.datetime64:
     """ISO 8601 text (a zone is turned into UTC) or Unix milliseconds. Raises Unfit for anything else."""
     if value is None:
-        return np.datetime64("NaT")
+        return np.datetime64("NaT", "us")
     try:
         if isinstance(value, int):
             moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
