@@ -25,6 +25,8 @@ def answer(context: Context, request: Request, read_body: Callable[[], bytes]) -
             response = _cached(request, response)
     except Exception as error:  # noqa: BLE001 whatever is raised becomes an answer
         response = errors.respond(error, identity)
+    if response.status >= 400:
+        response = response._replace(headers={**response.headers, "Cache-Control": "no-cache"})  # it may be mended
     response = response._replace(headers={**response.headers, "X-Request-ID": identity})
     observe.log_request(identity, request, route and route.path, response, perf_counter() - started)
     return response

@@ -50,7 +50,7 @@ RETRY_AFTER = "5"
 def respond(error: Exception, request_id: str) -> Response:
     """The answer to an exception. What only the operator may know goes to the log, under the request id."""
     status, code = TABLE.get(type(error), (500, "internal_error"))
-    message = str(error)
+    message = str(error).encode(errors="replace").decode()  # a model's own words may hold half a surrogate pair
     if status == 500:
         observe.log_exception(error, request_id)
         who = "the model failed on these rows" if code == "model_error" else "something went wrong here"

@@ -34,14 +34,23 @@ def answer_type(accept: str, offered: Sequence[str]) -> str:
 
     Weights count, and among equals the type that the client lists first.
     """
-    best, best_weight = offered[0], 0.0
+    ranges = []
     for item in accept.split(","):
         media, *parameters = (part.strip().lower() for part in item.split(";"))
-        weight = _weight(parameters)
-        fitting = [type_ for type_ in offered if _fits(type_, media)]
-        if fitting and weight > best_weight:
-            best, best_weight = fitting[0], weight
+        ranges.append((media, _weight(parameters)))
+    best, best_weight, best_place = offered[0], 0.0, len(ranges)
+    for type_ in offered:
+        fitting = [(_precision(media), weight, place) for place, (media, weight) in enumerate(ranges) if _fits(type_, media)]
+        if not fitting:
+            continue
+        _, weight, place = max(fitting, key=lambda found: (found[0], -found[2]))  # the most precise range speaks for a type
+        if weight > best_weight or (weight == best_weight > 0 and place < best_place):
+            best, best_weight, best_place = type_, weight, place
     return best
+
+
+def _precision(media: str) -> int:
+    return 2 - media.count("*")
 
 
 def _weight(parameters: list[str]) -> float:

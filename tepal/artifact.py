@@ -69,7 +69,7 @@ def load(data: bytes) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a version that differs was allowed, and golden rows decide
             return joblib.load(io.BytesIO(data))
-    except Exception as error:  # a pickle may raise anything
+    except (Exception, SystemExit) as error:  # a pickle may raise anything
         raise ArtifactError(f"{manifests.PICKLE} cannot be opened: {type(error).__name__}: {error}") from error
 
 

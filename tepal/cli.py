@@ -82,11 +82,13 @@ def show(name: str, version: str | None, as_json: bool) -> None:
 @click.argument("version", required=False)
 @_as_json
 def verify(name: str | None, version: str | None, as_json: bool) -> None:
-    """Load versions as the service would: digests, library versions, golden rows. Exits with 1 if any fails.
+    """Load versions as the service does by default: digests, library versions, golden rows. Exits with 1 if any fails.
 
     Example: tepal verify iris
     """
     found = repository.versions_on_disk(store_from_environ())
+    if not found:
+        raise NotFound(f"there is no model in {store_from_environ()}/ to verify")
     if name is not None:
         folder = _folder(name, version)
         found = {name: [folder.name] if version else found[name]}

@@ -58,6 +58,15 @@ class BadCells:
     def __bool__(self) -> bool:
         return self._total > 0
 
+    @property
+    def full(self) -> bool:
+        """Whether further cells are only counted, so that describing one would be wasted."""
+        return self._total >= MAX_LISTED
+
+    def count(self) -> None:
+        """Count a cell that is not described."""
+        self._total += 1
+
     def add(self, sentence: str, **detail: Any) -> None:
         """Add a cell. sentence: what is said of it if it is the first. detail: as ``Invalid.details``."""
         self._total += 1

@@ -30,6 +30,11 @@ class Notes:
         self.listed: list[Note] = []
         self.total = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether further warnings are only counted, so that wording one would be wasted."""
+        return self.total >= MAX_LISTED
+
     def add(self, message: str, row: int | None = None, column: str | None = None) -> None:
         self.total += 1
         if len(self.listed) < MAX_LISTED:
@@ -68,7 +73,7 @@ class SeenInTraining:
                 if column.unseen == "refuse":
                     _refuse(column, row, value, refused)
                 else:
-                    hint = _did_you_mean(column.near(value[:100]))
+                    hint = "" if notes.full else _did_you_mean(column.near(value[:100]))
                     notes.add(f"{quoted(value)} was never seen in training{hint}", row, column.name)
         refused.raise_any()
 
@@ -87,6 +92,9 @@ def _outside(array: Array, low: Any, high: Any) -> Iterable[int]:
 
 
 def _refuse(column: Column, row: int, value: str, refused: BadCells) -> None:
+    if refused.full:
+        refused.count()
+        return
     near = column.near(value[:100])
     refused.add(
         f"row {row}: column '{column.name}' does not know {quoted(value)}{_did_you_mean(near)}",

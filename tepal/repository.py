@@ -160,7 +160,10 @@ def versions_on_disk(store: Path) -> dict[str, list[str]]:
     found = {}
     for home in sorted(store.iterdir()):
         if home.is_dir() and manifests.NAME.fullmatch(home.name):
-            numbers = [path.name for path in home.iterdir() if path.is_dir() and manifests.VERSION.fullmatch(path.name)]
+            try:
+                numbers = [path.name for path in home.iterdir() if manifests.VERSION.fullmatch(path.name) and path.is_dir()]
+            except OSError:
+                numbers = ["1"]  # it cannot be looked into: loading its first version says why
             if numbers:
                 found[home.name] = sorted(numbers, key=int)
     return found

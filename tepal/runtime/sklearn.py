@@ -47,7 +47,7 @@ class SklearnRuntime:
             chances = self._estimator.predict_proba(rows) if want else None
         except ValueError as error:
             raise Invalid(f"the model refused the rows: {_first_line(error)}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # user code may leave by sys.exit; the worker must not
             raise ModelError("the model failed on these rows") from error
         return Prediction(
             self._outputs,

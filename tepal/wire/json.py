@@ -224,7 +224,7 @@ def malformed(body: bytes, error: Exception) -> Malformed:
         return Malformed(f"{literal[0].decode()} is not JSON; send null for a missing value")
     if body[at : at + 1] == b"'":
         return Malformed("the body is not JSON: names and text take double quotes, not single ones")
-    if "truncated" in str(error) and _SURROGATE.search(body):  # msgspec's word for half of a pair
+    if re.search("truncated|surrogate", str(error)) and _SURROGATE.search(body):  # msgspec's words for half of a pair
         return Malformed("the body holds half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     if at == 0:
         return Malformed("the body is not JSON: rows start with { or [")

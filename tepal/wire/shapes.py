@@ -6,7 +6,9 @@ This is the slow path: it runs where the fast one of a format gave up, and looks
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from tepal.errors import BadCells, Invalid
@@ -17,6 +19,9 @@ from tepal.wire import cells
 from tepal.wire.cells import MISSING
 
 WRAPPERS = ("instances", "inputs", "data", "dataframe_split", "dataframe_records")
+
+# Names are compared with this many others at most to find the one that was meant: more would cost more than it helps.
+MOST_COMPARED = 200
 
 # Rows side by side in the signature's order, MISSING where a column is not there; and the unknown columns.
 Rows = tuple[list[Sequence[Any]], Iterable[str]]
@@ -35,7 +40,7 @@ def table_of(signature: Signature, value: Any, notes: Notes, strict: bool) -> Ta
     read = _read_cells(signature, rows, unknown, bad)
     bad.raise_any()
     for name in unknown:
-        notes.add(f"the model has no column {quoted(name)}; it was ignored", column=name)
+        notes.add(f"the model has no column {quoted(name)}; it was ignored", column=name[:100])
     columns = [cells.build(column, values) for column, values in zip(signature.columns, zip(*read))]
     return Table.from_columns(signature, columns)
 
@@ -57,6 +62,9 @@ def _read_cells(signature: Signature, rows: list[Sequence[Any]], unknown: list[s
 
 
 def _report_missing(bad: BadCells, row: int, name: str, expected: str, unknown: list[str]) -> None:
+    if bad.full:
+        bad.count()
+        return
     near = _near(name, unknown)
     hint = f"; the row has {quoted(near[0])}: did you mean '{name}'?" if near else ""
     detail = {"near": near} if near else {}
@@ -65,12 +73,15 @@ def _report_missing(bad: BadCells, row: int, name: str, expected: str, unknown: 
 
 def _refuse_unknown(signature: Signature, unknown: list[str], bad: BadCells) -> None:
     for name in unknown:
+        if bad.full:
+            bad.count()
+            continue
         near = _near(name, signature.names)
         hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(signature.names[:20])}"
         detail = {"near": near} if near else {}
         bad.add(
             f"the model has no column {quoted(name)}{hint}",
-            column=name,
+            column=name[:100],
             expected="a column of the model",
             got=quoted(name),
             **detail,
@@ -79,8 +90,8 @@ def _refuse_unknown(signature: Signature, unknown: list[str], bad: BadCells) -> 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:
     """Names that differ from ``name`` by case, spaces or a slip of the finger, best first."""
-    plain = {other[:100].lower().replace(" ", "_"): other for other in names}
-    return [plain[key] for key in difflib.get_close_matches(name.lower(), plain, n=3, cutoff=0.7)]
+    plain = {other[:100].lower().replace(" ", "_"): other for other in islice(names, MOST_COMPARED)}
+    return [plain[key] for key in difflib.get_close_matches(name[:100].lower(), plain, n=3, cutoff=0.7)]
 
 
 class _Shapes:
@@ -107,10 +118,10 @@ class _Shapes:
     def _of_object(self, value: dict[str, Any], inside: str | None) -> Rows:
         if inside == "dataframe_records":
             raise Invalid("'dataframe_records' takes a list of records")
+        if "columns" in value and "data" in value and not {"columns", "data"} & set(self.names):
+            return self._of_split(value)
         known = [name for name in self.names if name in value]
         if not known:
-            if "columns" in value and "data" in value:
-                return self._of_split(value)
             if inside == "dataframe_split":
                 raise Invalid("'dataframe_split' takes an object with 'columns' and 'data'")
             if inside is None and (wrappers := [name for name in WRAPPERS if name in value]):
@@ -165,7 +176,7 @@ class _Shapes:
         if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
             raise Invalid("'columns' takes a list of column names")
         if len(set(columns)) != len(columns):
-            twice = next(name for name in columns if columns.count(name) > 1)
+            twice = Counter(columns).most_common(1)[0][0]
             raise Invalid(f"'columns' names {quoted(twice)} more than once")
         if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
             raise Invalid("'data' takes a list of rows, each a list of values")
