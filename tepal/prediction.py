@@ -75,6 +75,8 @@ def class_key(label: Any) -> str:
 
 def _finite(array: npt.NDArray[Any], name: str, notes: Notes | None) -> list[Any]:
     values: list[Any] = array.tolist()
+    if array.dtype == object:
+        values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         for row in np.flatnonzero(~np.isfinite(array)).tolist():
             values[row] = None

@@ -20,10 +20,10 @@ import numpy as np
 
 from tepal import artifact, selftest
 from tepal import manifest as manifests
-from tepal.errors import Invalid, PublishError, TepalError
+from tepal.errors import Invalid, ModelError, PublishError, TepalError
 from tepal.manifest import Manifest, Task
 from tepal.prediction import Output, Prediction
-from tepal.runtime.sklearn import SklearnRuntime
+from tepal.runtime.sklearn import SklearnRuntime, columns_of, matrices_of
 from tepal.signature import Column, Signature, derive
 from tepal.table import Table
 
@@ -67,24 +67,33 @@ def publish(
 
     The version appears whole or not at all, with the next number. Raises PublishError, which says what to do.
     """
-    if not manifests.NAME.fullmatch(name):
+    if not manifests.NAME.fullmatch(str(name)):
         raise PublishError(
             f"{name!r} cannot be a model's name: 1–64 of a–z, 0–9, '_', '.', '-', the first a letter or digit"
         )
     if not callable(getattr(estimator, "predict", None)):
         raise PublishError(f"a {type(estimator).__name__} has no predict(); publish the fitted model or pipeline")
+    if rows not in ("independent", "sequence"):
+        raise PublishError(f"rows is {rows!r}; it is 'independent' or 'sequence'")
     pickled = _pickle(estimator)
+    X = _in_trained_order(estimator, X)
     signature, arrays = derive(X)
     table = Table.from_columns(signature, arrays)
-    trial = table.take(selftest.extremes(table, TRIAL_ROWS)) if rows == "independent" else table
+    picked = selftest.extremes(table, TRIAL_ROWS) if rows == "independent" else list(range(len(table)))
+    trial = table.take(picked)
     outputs = _outputs(estimator, trial, y)
     signature = _with_container(pickled, outputs, signature, trial)
     signature = _with_unseen(pickled, outputs, signature, trial)
-    runtime = _runtime(pickled, outputs, signature)  # what will be served is what was pickled
     trial = Table.from_columns(signature, trial.columns)
+    runtime = _runtime(pickled, outputs, signature)  # what will be served is what was pickled
     predicted = _predict(runtime, trial)
-    chosen = selftest.choose(trial, predicted.labels(), rows)
-    golden = selftest.record(signature, runtime, trial.take(chosen).records(), rows, _scale(predicted))
+    _check_same(estimator, _rows_of(X, picked), predicted)
+    try:
+        chosen = selftest.choose(trial, predicted.labels(), rows)
+        golden = selftest.record(signature, runtime, trial.take(chosen).records(), rows, _scale(predicted))
+        selftest.replay(signature, _runtime(pickled, outputs, signature), golden)
+    except (TepalError, TypeError, ValueError) as error:
+        raise PublishError(f"the rows of X cannot be sent and answered as they are: {error}") from error
     manifest = Manifest(
         format=manifests.FORMAT,
         name=name,
@@ -111,6 +120,55 @@ def publish(
     except OSError as error:
         raise PublishError(f"cannot write to the model repository {where}/: {error.strerror}") from error
     return Published(name, version, path)
+
+
+def _in_trained_order(estimator: Any, X: Any) -> Any:
+    """X with the columns' names that the estimator was fitted with, in its order. A frame has both."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or hasattr(X, "iloc") or (isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], str)):
+        return X
+    names = [str(name) for name in names]
+    if isinstance(X, Mapping):
+        if set(X) != set(names):
+            raise PublishError(f"the model was fitted on the columns {', '.join(names[:20])}; X has others")
+        return {name: X[name] for name in names}
+    matrix = np.asarray(X)
+    return dict(zip(names, matrix.T)) if matrix.ndim == 2 and matrix.shape[1] == len(names) else X
+
+
+def _rows_of(X: Any, picked: list[int]) -> Any:
+    """Rows of X as the user's own code would hand them to the estimator."""
+    if hasattr(X, "iloc"):
+        return X.iloc[picked]
+    if isinstance(X, Mapping):
+        return np.column_stack([np.asarray(values)[picked] for values in X.values()])
+    if isinstance(X[0], str):
+        return [X[row] for row in picked]
+    return np.asarray(X)[picked]
+
+
+def _check_same(estimator: Any, original: Any, served: Prediction) -> None:
+    """Raise PublishError where what would be served is not what the estimator answers to the rows of X themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names of features, for an array
+        values = np.asarray(estimator.predict(original))
+        chances = estimator.predict_proba(original) if any(output.probabilities for output in served.outputs) else None
+    own = columns_of(values, len(served.values[0]), len(served.outputs))
+    pairs = list(zip(own, served.values))
+    if chances is not None:
+        pairs += [
+            (a, b)
+            for a, b in zip(matrices_of(chances, served.outputs), served.probabilities)
+            if a is not None and b is not None
+        ]
+    for one, other in pairs:
+        kind = np.asarray(one).dtype.kind
+        if not np.array_equal(one, other, equal_nan=kind == "f"):
+            row = int(np.flatnonzero(np.asarray(one != other).reshape(len(one), -1).any(axis=1))[0])
+            raise PublishError(
+                f"the model answers row {row} of the trial with {one[row]!r}, but {other[row]!r} when the row comes as a "
+                f"request would bring it; its answers must depend on the rows' values alone"
+            )
 
 
 def _pickle(estimator: Any) -> bytes:
@@ -145,13 +203,15 @@ def _outputs(estimator: Any, trial: Table, y: Any) -> list[Output]:
     classes = getattr(estimator, "classes_", None)
     if classes is None or _task(estimator) != "classification":
         return [Output(name) for name in names]
-    lists = [classes] if count == 1 and not isinstance(classes, list) else list(classes)
+    if count > 1 and not (isinstance(classes, list) and len(classes) == count):
+        return [Output(name) for name in names]  # multilabel: each output is 0 or 1
+    lists = [classes] if count == 1 else list(classes)
     chances = callable(getattr(estimator, "predict_proba", None))
     return [Output(name, tuple(np.asarray(labels).tolist()), chances) for name, labels in zip(names, lists)]
 
 
 def _target_names(y: Any, count: int) -> list[str]:
-    if hasattr(y, "columns") and len(y.columns) == count:
+    if hasattr(y, "columns") and len(y.columns) == count == len({str(column) for column in y.columns}):
         return [str(column) for column in y.columns]
     if count == 1:
         return [str(getattr(y, "name", None) or "y")]
@@ -163,14 +223,21 @@ def _with_container(pickled: bytes, outputs: list[Output], signature: Signature,
     if signature.container != "frame" or any(column.type in ("string", "datetime") for column in signature.columns):
         return signature
     plain = msgspec.structs.replace(signature, container="array")
+    array, frame = _runtime(pickled, outputs, plain), _runtime(pickled, outputs, signature)
+    rows = [range(len(trial)), *([row] for row in range(min(len(trial), selftest.MAX_ROWS)))]  # a batch, and rows alone
     try:
-        as_array = _runtime(pickled, outputs, plain).predict(Table.from_columns(plain, trial.columns))
+        same = all(
+            _identical(array.predict(Table.from_columns(plain, part.columns)), _predict(frame, part))
+            for part in map(trial.take, rows)
+        )
     except TepalError:
         return signature
-    as_frame = _predict(_runtime(pickled, outputs, signature), trial)
-    pairs = [*zip(as_array.values, as_frame.values), *zip(as_array.probabilities, as_frame.probabilities)]
-    same = all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
     return plain if same else signature
+
+
+def _identical(one: Prediction, other: Prediction) -> bool:
+    pairs = [*zip(one.values, other.values), *zip(one.probabilities, other.probabilities)]
+    return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
 
 
 def _with_unseen(pickled: bytes, outputs: list[Output], signature: Signature, trial: Table) -> Signature:
@@ -187,7 +254,7 @@ def _with_unseen(pickled: bytes, outputs: list[Output], signature: Signature, tr
             warnings.simplefilter("ignore")  # an encoder that ignores the unseen says so; a request's warning will
             try:
                 runtime.predict(Table.from_columns(signature, cells))
-            except Invalid:
+            except (Invalid, ModelError):
                 return msgspec.structs.replace(column, unseen="refuse")
         return column
 

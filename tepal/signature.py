@@ -22,7 +22,9 @@ MAX_CATEGORIES = 1000
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     """One input column as it was seen in training.
 
-    type: how a value is written by a client. dtype: NumPy's name of the array that the model gets.
+    type: how a value is written by a client. dtype: NumPy's name of the column in a Table.
+    trained_as: the dtype in training, NumPy's or pandas' name, where the model must get another than ``dtype``.
+    missing: what stood for a missing value in a column of objects.
     nullable: training had missing values. minimum, maximum: the range seen in training (``number`` and
     ``integer``). categories: the values seen in training (``string``; none for free text).
     unseen: what a value outside ``categories`` gets: a warning, or a refusal where the estimator itself refuses.
@@ -36,6 +38,8 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     maximum: float | int | None = None
     categories: tuple[str, ...] | None = None
     unseen: Literal["warn", "refuse"] = "warn"
+    trained_as: str = ""
+    missing: Literal["none", "nan"] = "none"
 
     def near(self, value: str) -> list[str]:
         """The categories that a person may have meant by ``value``, best first, three at most."""
@@ -92,12 +96,25 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
     arrays, columns = [], []
     for name, values in named:
         column, array = _derive_column(name, values, categorical=container != "list")
+        column = msgspec.structs.replace(column, trained_as=_trained_as(values, column.dtype), missing=_missing(values))
         columns.append(column)
         arrays.append(array)
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
         raise PublishError("X must have at least one row, and the same number in every column")
     return Signature(tuple(columns), container), arrays
+
+
+def _trained_as(values: Any, dtype: str) -> str:
+    trained = str(getattr(values, "dtype", dtype))
+    # A category of pandas' own would turn what it does not know into a missing value; plain objects do not.
+    return "" if trained in (dtype, "category") or trained.startswith(("<U", "|S")) else trained
+
+
+def _missing(values: Any) -> Literal["none", "nan"]:
+    if str(getattr(values, "dtype", "object")) not in ("object", "category"):
+        return "none"
+    return "nan" if any(value is not None and is_missing(value) for value in np.asarray(values, dtype=object)) else "none"
 
 
 def _text_name(name: object) -> str:
@@ -109,16 +126,30 @@ def _text_name(name: object) -> str:
 
 
 def _array_columns(examples: Any) -> list[tuple[str, Any]]:
-    matrix = np.asarray(examples)
+    if hasattr(examples, "toarray"):
+        raise PublishError("X is sparse; give it as a dense array, X.toarray(): requests come as dense rows")
+    try:
+        matrix = np.asarray(examples)
+    except ValueError:
+        raise PublishError("the rows of X have different lengths") from None
+    if matrix.ndim == 1 and matrix.size and all(isinstance(item, str) for item in matrix.tolist()):
+        raise PublishError("X is one column of texts; give it as a list: X=list(texts)")
     if matrix.ndim != 2:
         raise PublishError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
     return [(f"x{i}", matrix[:, i]) for i in range(matrix.shape[1])]
 
 
 def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
-    array = _plain(values)
+    try:
+        array = _plain(values)
+    except ValueError:
+        raise PublishError(f"column {name!r} holds lists of different lengths") from None
+    if array.ndim != 1:
+        raise PublishError(f"column {name!r} must be a flat list of values; it has {array.ndim} dimensions")
     kind = array.dtype.kind
     if kind == "f":
+        if array.dtype.itemsize < 8:  # 2.3 as a float32 is 2.3 to a person, not 2.299999952316284
+            array = np.array([float(str(value)) for value in array])
         array = array.astype(np.float64)
         missing = np.isnan(array)
         if np.isinf(array).any():
@@ -173,6 +204,8 @@ def _derive_object_column(name: str, array: npt.NDArray[Any], categorical: bool)
         return Column(name, "string", "object", nullable, categories=categories), as_objects
     if not seen:
         raise PublishError(f"column {name!r} is empty in every row of X, so nothing says what belongs in it; drop it")
+    if all(hasattr(value, "isoformat") for value in seen):
+        raise PublishError(f"column {name!r} holds Python's own dates; convert it with pandas.to_datetime before training")
     held = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise PublishError(
         f"column {name!r} holds {held}; a column must be numbers, integers, booleans, text or datetimes throughout"

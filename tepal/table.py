@@ -50,11 +50,14 @@ class Table:
         """The rows as the estimator wants them: array, pandas DataFrame or list of strings."""
         if self.signature.container == "list":
             return self.columns[0].tolist()
+        columns = self.signature.columns
         if self.signature.container == "frame":
             import pandas as pd  # only where a model needs a frame: pandas is an extra
 
-            return pd.DataFrame({column.name: array for column, array in zip(self.signature.columns, self.columns)})
-        return np.column_stack(self.columns) if self.matrix is None else self.matrix
+            return pd.DataFrame({column.name: _series(pd, column, array) for column, array in zip(columns, self.columns)})
+        if self.matrix is not None and not any(column.trained_as for column in columns):
+            return self.matrix
+        return np.column_stack([_as_trained(column, array) for column, array in zip(columns, self.columns)])
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as plain Python values by column name: what a client would write in JSON."""
@@ -63,6 +66,34 @@ class Table:
             [json_value(column, value) for value in array] for column, array in zip(self.signature.columns, self.columns)
         ]
         return [dict(zip(names, row)) for row in zip(*cells)]
+
+
+def _as_trained(column: Column, array: Array) -> Array:
+    """The column in the dtype of training, unless that would lose what a client sent."""
+    if array.dtype == object and column.missing == "nan":
+        array = np.array([np.nan if value is None else value for value in array], dtype=object)
+    if column.trained_as == "object":
+        return array.astype(object)
+    if column.trained_as and array.dtype.kind in "fiu":
+        with np.errstate(over="ignore"):
+            cast = array.astype(column.trained_as)
+        lost = np.isinf(cast) if array.dtype.kind == "f" else cast != array
+        return array if lost.any() else cast
+    return array
+
+
+def _series(pd: Any, column: Column, array: Array) -> Any:
+    """The column as pandas had it in training."""
+    if column.type == "datetime" and column.trained_as:
+        return pd.Series(array).dt.tz_localize("UTC").astype(column.trained_as)
+    if array.dtype == object:
+        return pd.Series(_as_trained(column, array), dtype=column.trained_as or "object")
+    return pd.Series(array, dtype=column.trained_as) if _is_extension(column) else pd.Series(_as_trained(column, array))
+
+
+def _is_extension(column: Column) -> bool:
+    """Whether training had one of pandas' own dtypes: their names start with a capital, or are none of NumPy's."""
+    return column.trained_as[:1].isupper() or column.trained_as in ("boolean", "string", "str")
 
 
 def json_value(column: Column, value: Any) -> Any:

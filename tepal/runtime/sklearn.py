@@ -52,7 +52,7 @@ class SklearnRuntime:
         return Prediction(
             self._outputs,
             columns_of(values, len(table), len(self._outputs)),
-            [None] * len(self._outputs) if chances is None else matrices_of(chances, len(self._outputs)),
+            [None] * len(self._outputs) if chances is None else matrices_of(chances, self._outputs),
         )
 
 
@@ -66,9 +66,16 @@ def columns_of(values: Any, rows: int, outputs: int) -> list[npt.NDArray[Any]]:
     raise ModelError(f"the model answered {rows} rows with an array of shape {array.shape}")
 
 
-def matrices_of(chances: Any, outputs: int) -> list[npt.NDArray[Any] | None]:
+def matrices_of(chances: Any, outputs: Sequence[Output]) -> list[npt.NDArray[Any] | None]:
     """What ``predict_proba`` returned, as one array ``(n, classes)`` an output."""
-    return [np.asarray(chances)] if outputs == 1 and not isinstance(chances, list) else [np.asarray(c) for c in chances]
+    several = len(outputs) > 1 and isinstance(chances, list)
+    matrices = [np.asarray(one) for one in chances] if several else [np.asarray(chances)]
+    for output, matrix in zip(outputs, matrices):
+        if output.probabilities and (matrix.ndim != 2 or matrix.shape[1] != len(output.classes or ())):
+            raise ModelError(
+                f"the model gave probabilities of shape {matrix.shape} for its {len(output.classes or ())} classes"
+            )
+    return [matrix if output.probabilities else None for output, matrix in zip(outputs, matrices)]
 
 
 def _first_line(error: Exception) -> str:
@@ -95,7 +102,7 @@ def _parts(estimator: Any) -> Iterator[Any]:
             todo.extend(item)
         elif isinstance(item, dict):
             todo.extend(item.values())
-        elif hasattr(item, "get_params") and hasattr(item, "__dict__"):
+        elif hasattr(item, "__dict__") and (hasattr(item, "get_params") or hasattr(item, "predict")):
             yield item
             todo.extend(vars(item).values())
         elif isinstance(item, np.ndarray) and item.dtype == object:

@@ -32,6 +32,7 @@ _BLANK = b" \t\r\n"
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPES: dict[str, Any] = {"number": float, "integer": int | float, "boolean": bool, "string": str, "datetime": int | str}
 
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _Scalar = str | int | float | bool | None
 
 Rows = Sequence[tuple[Any, ...]]
@@ -49,6 +50,11 @@ class JsonReader:
         fields = [f"c{i}" for i in range(len(names))]
         rename = dict(zip(fields, names))
         self._types = types
+        self._slow = msgspec.json.Decoder(float_hook=_float).decode
+        # msgspec takes no name that JSON would have to escape; a model with one is served by the slow path alone.
+        self._has_fast = not any(_ESCAPED.search(name) for name in names)
+        if not self._has_fast:
+            return
         record = msgspec.defstruct("Record", list(zip(fields, types)), rename=rename, forbid_unknown_fields=True, gc=False)
         lists_of = [(field, _list_of(type_)) for field, type_ in zip(fields, types)]
         lists = msgspec.defstruct("Lists", lists_of, rename=rename, forbid_unknown_fields=True)
@@ -61,7 +67,6 @@ class JsonReader:
         self._envelope = msgspec.json.Decoder(envelope).decode
         self._vectors = _vectors_decoder(tuple(types))
         self._vector = msgspec.json.Decoder(_vector_type(types)).decode
-        self._slow = msgspec.json.Decoder(float_hook=_float).decode
 
     def read(self, body: bytes, notes: Notes, strict: bool = False) -> Table:
         """One body in any JSON shape as a Table.
@@ -75,7 +80,7 @@ class JsonReader:
             # msgspec skips over what no type asks for without looking at its encoding.
             if not body.isascii():
                 body.decode()
-            table = self._fast(body.lstrip(_BLANK))
+            table = self._fast(body.lstrip(_BLANK)) if self._has_fast else None
         except (*_REFUSED, cells.Unfit, OverflowError):
             table = None
         return table if table is not None else self._explained(body, notes, strict)
