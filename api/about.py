@@ -43,7 +43,7 @@ def version_card(context: Context, request: Request, name: str, number: str) -> 
     found = context.repository.model(name).versions.get(number)
     if found is None:
         raise NotFound(
-            f"model '{name}' has no version {number!r}; it has {', '.join(context.repository.model(name).versions)}"
+            f"model '{name}' has no version {number[:100]!r}; it has {', '.join(context.repository.model(name).versions)}"
         )
     return json_response(_card(found))
 

@@ -11,7 +11,6 @@ from api.dialects import native
 from api.errors import MethodNotAllowed
 from api.message import Response
 from tepal import NotFound
-from tepal.manifest import NAME
 
 Handler = Callable[..., Response]  # (Context, Request, one str for each {name} of the path)
 
@@ -56,8 +55,7 @@ def _find_open(path: str) -> tuple[dict[str, Route], list[str]]:
     for pattern, methods in _OPEN.items():
         if len(pattern) == len(parts) and all(want == part or want[:1] == "{" for want, part in zip(pattern, parts)):
             arguments = [part for want, part in zip(pattern, parts) if want[:1] == "{"]
-            if all(NAME.fullmatch(argument) for argument in arguments):
-                return methods, arguments
+            return methods, arguments
     near = difflib.get_close_matches(path[:100], _FIXED, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise NotFound(f"there is no path {path[:100]!r}; {hint}there is {', '.join(_PATHS)}")

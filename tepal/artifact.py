@@ -23,7 +23,7 @@ import joblib
 import msgspec
 
 from tepal import manifest as manifests
-from tepal.errors import ArtifactError
+from tepal.errors import ArtifactError, without_paths
 from tepal.manifest import Manifest
 
 # Their versions differ between one Python and the next under the same lock, and golden rows tell whether it matters.
@@ -70,7 +70,9 @@ def load(data: bytes) -> Any:
             warnings.simplefilter("ignore")  # a version that differs was allowed, and golden rows decide
             return joblib.load(io.BytesIO(data))
     except (Exception, SystemExit) as error:  # a pickle may raise anything
-        raise ArtifactError(f"{manifests.PICKLE} cannot be opened: {type(error).__name__}: {error}") from error
+        raise ArtifactError(
+            f"{manifests.PICKLE} cannot be opened: {type(error).__name__}: {without_paths(str(error))}"
+        ) from error
 
 
 def cautions(path: Path) -> list[str]:

@@ -15,11 +15,20 @@ Each message is one sentence that its reader can act on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 # The most bad cells or warnings that one answer lists; the rest are counted.
 MAX_LISTED = 20
+
+
+_PATH = re.compile(r"(?<![\w/])/(?:[\w.@-]+/)+[\w.@-]*")
+
+
+def without_paths(text: str) -> str:
+    """Another library's words with every absolute path taken out: callers learn nothing of the machine."""
+    return _PATH.sub("…", text)
 
 
 class TepalError(Exception):

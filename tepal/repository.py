@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tepal import artifact, selftest
 from tepal import manifest as manifests
-from tepal.errors import ArtifactError, NotFound, NotReady
+from tepal.errors import ArtifactError, NotFound, NotReady, without_paths
 from tepal.manifest import Manifest
 from tepal.notes import SeenInTraining
 from tepal.runtime.sklearn import SklearnRuntime
@@ -50,7 +50,7 @@ def load(path: Path, *, allow_version_mismatch: bool = False) -> Version:
     except ArtifactError:
         raise
     except Exception as error:  # a pickle may hold anything; nothing in it may stop the other models
-        raise ArtifactError(f"it cannot be loaded: {type(error).__name__}: {error}") from error
+        raise ArtifactError(f"it cannot be loaded: {type(error).__name__}: {without_paths(str(error))}") from error
 
 
 class Model:
@@ -109,7 +109,7 @@ class Repository:
         """
         model = self.models.get(name) if name is not None else self._default()
         if model is None:
-            raise NotFound(f"there is no model {name!r}; {self._listing(name or '')}")
+            raise NotFound(f"there is no model {(name or '')[:100]!r}; {self._listing(name or '')}")
         if number is None:
             if model.default is None:
                 raise NotReady(f"model '{model.name}' cannot serve: {model.reason}")
@@ -117,7 +117,7 @@ class Repository:
         version = model.versions.get(number)
         if version is None:
             has = ", ".join(model.versions) or "no version"
-            raise NotFound(f"model '{model.name}' has no version {number!r}; it has {has}")
+            raise NotFound(f"model '{model.name}' has no version {number[:100]!r}; it has {has}")
         if isinstance(version, BadVersion):
             raise NotReady(f"model '{model.name}' version {number} cannot serve: {version.reason}")
         return version
@@ -125,7 +125,7 @@ class Repository:
     def model(self, name: str) -> Model:
         """A model by name. Raises NotFound that lists what there is."""
         if name not in self.models:
-            raise NotFound(f"there is no model {name!r}; {self._listing(name)}")
+            raise NotFound(f"there is no model {name[:100]!r}; {self._listing(name)}")
         return self.models[name]
 
     @property

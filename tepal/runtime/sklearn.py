@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tepal.errors import Invalid, ModelError
+from tepal.errors import Invalid, ModelError, without_paths
 from tepal.prediction import Output, Prediction
 from tepal.table import Table
 
@@ -79,7 +79,7 @@ def matrices_of(chances: Any, outputs: Sequence[Output]) -> list[npt.NDArray[Any
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return without_paths((str(error).strip().splitlines() or [type(error).__name__])[0][:300])
 
 
 def _run_on_one_thread(part: Any) -> None:
