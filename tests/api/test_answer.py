@@ -10,6 +10,7 @@ import pytest
 from api import observe
 from api.answer import answer
 from api.message import Request
+from tepal import Invalid
 from tests.wire import request
 
 
@@ -94,3 +95,17 @@ def test_the_body_is_read_only_where_it_is_wanted(context):
 
     for method, path in (("GET", "/livez"), ("POST", "/nowhere"), ("DELETE", "/predict"), ("POST", "/models")):
         assert answer(context, Request(method, path, {}, {}), never).status != 500
+
+
+def test_half_a_surrogate_pair_in_a_models_own_words_is_still_our_shape(context):
+    def refused():
+        raise Invalid("x\ud800")
+
+    response = answer(context, Request("POST", "/predict", {}, {}), refused)
+
+    assert (response.status, json.loads(response.body)["error"]) == (422, "x?")
+    assert response.headers["X-Request-ID"]
+
+
+def test_an_error_is_not_kept_by_a_cache(transport):
+    assert transport(request("GET", "/models/rose")).headers["cache-control"] == "no-cache"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,21 @@ def test_what_is_no_model_in_the_folder_is_left_alone(folder):
 
     assert list(repository.models) == ["iris", "iris-logistic"]
     assert list(repository.model("iris").versions) == ["1", "2", "10", "11"]
+
+
+def test_a_folder_that_cannot_be_looked_into_touches_no_other(folder, monkeypatch):
+    iterate = Path.iterdir
+
+    def locked(path):
+        if path.name == "iris":
+            raise PermissionError(13, "Permission denied")
+        return iterate(path)
+
+    shutil.rmtree(folder / "iris")
+    (folder / "iris").mkdir()
+    monkeypatch.setattr(Path, "iterdir", locked)
+
+    repository = Repository.open(folder)
+
+    assert repository.find("iris-logistic").number == "1"
+    assert "manifest.json cannot be read" in repository.model("iris").reason

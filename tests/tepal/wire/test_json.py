@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from unittest import mock
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tepal import InputError, Malformed
+from tepal import InputError, Invalid, Malformed
 from tepal.notes import Notes
 from tepal.signature import Column, Signature
 from tepal.table import Table
@@ -211,6 +212,52 @@ def test_what_is_no_json_is_malformed(body):
 def test_what_is_nested_too_deeply_is_malformed_on_every_python(depth, around):
     with pytest.raises(Malformed):
         JsonReader(NUMBERS).read(around % (b"[" * depth + b"]" * depth), Notes())
+
+
+@pytest.mark.parametrize(
+    ("body", "strict"),
+    [
+        ([{f"aa{i}": 1} for i in range(3000)], False),
+        ([{f"a{i}": 1 for i in range(700)}, *[{}] * 3000], False),
+        ({"a": 1, "b": 2, **{f"a{i}": 0 for i in range(5000)}}, True),
+        ([["x", "y"]] * 5000, False),
+    ],
+    ids=["unknown keys", "missing cells", "strict", "wrong cells"],
+)
+def test_names_are_compared_only_for_what_is_listed(body, strict):
+    with (
+        mock.patch("difflib.get_close_matches", wraps=difflib.get_close_matches) as compared,
+        pytest.raises(Invalid) as caught,
+    ):
+        JsonReader(NUMBERS).read(msgspec.json.encode(body), Notes(), strict)
+
+    assert compared.call_count <= 20
+    assert len(caught.value.details) == 20
+    assert caught.value.total >= 3000
+
+
+def test_a_name_twice_among_very_many_is_found_at_once():
+    columns = [f"c{i}" for i in range(200_000)]
+    body = msgspec.json.encode({"columns": [*columns, columns[-1]], "data": []})
+
+    with pytest.raises(Invalid, match=r"'columns' names .c199999. more than once"):
+        JsonReader(NUMBERS).read(body, Notes())
+
+
+def test_a_long_name_is_not_repeated_whole():
+    notes = Notes()
+    JsonReader(NUMBERS).read(msgspec.json.encode({"a": 1, "b": 2, "x" * 1_000_000: 3}), notes)
+
+    assert len(notes.listed[0].column) == 100
+    assert len(notes.listed[0].message) < 200
+
+
+def test_a_split_frames_own_index_is_not_a_column_of_that_name():
+    signature = Signature((Column("a", "number", "float64"), Column("index", "number", "float64")))
+    body = b'{"index":[0,1],"columns":["a","index"],"data":[[1,2],[3,4]]}'
+
+    for wrapped in (body, b'{"dataframe_split":%s}' % body):
+        assert read(signature, wrapped) == [{"a": 1.0, "index": 2.0}, {"a": 3.0, "index": 4.0}]
 
 
 def test_a_million_unknown_keys_are_read_and_noted_but_not_listed():
