@@ -64,9 +64,6 @@ class BadCells:
         self._details: list[dict[str, Any]] = []
         self._total = 0
 
-    def __bool__(self) -> bool:
-        return self._total > 0
-
     @property
     def full(self) -> bool:
         """Whether further cells are only counted, so that describing one would be wasted."""

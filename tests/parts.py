@@ -14,7 +14,6 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 INSTALL = {
     "nginx": "apt-get install nginx",
     "chromium": "apt-get install chromium",
-    "wrk": "apt-get install wrk",
     "docker": "https://docs.docker.com/engine/install/",
     "docker-compose": "apt-get install docker-compose",
 }

@@ -133,9 +133,8 @@ def test_good_rows_never_take_the_slow_way():
         TEXT: [b'["x","y"]', b'{"text":"x"}', b'[["x"]]', b'{"text":["x"]}', '["ü"]'.encode()],
         RESERVED: [b'{"data":1,"columns":2}', b'{"data":[1],"columns":[2]}'],
     }.items():  # fmt: skip
-        with mock.patch.object(JsonReader, "_explained", side_effect=AssertionError("slow")):
-            for body in bodies:
-                assert len(JsonReader(signature).read(body, Notes())) >= 1, body
+        for body in bodies:
+            assert JsonReader(signature)._fast(body.lstrip()) is not None, body
 
 
 @pytest.mark.parametrize(
