@@ -29,7 +29,7 @@ lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/hadolint api/Dockerfile nginx/Dockerfile
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run nginx/start
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 

@@ -27,10 +27,10 @@ def main() -> None:
         print(f"tepal: cannot listen on {settings.host}:{settings.port}: {reason}; set PORT or HOST", file=sys.stderr)
         sys.exit(1)
     os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)  # gunicorn reads it too, and an empty one ends it
-    from gunicorn.app.wsgiapp import WSGIApplication
+    from api.server.master import Application
 
     sys.argv[1:] = ["--config", str(Path(__file__).with_name("gunicorn.conf.py"))]
-    WSGIApplication("%(prog)s [OPTIONS]").run()
+    Application("%(prog)s [OPTIONS]").run()
 
 
 def taken(host: str, port: int) -> str | None:

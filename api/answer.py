@@ -7,29 +7,45 @@ from collections.abc import Callable
 from time import perf_counter
 
 from api import access, errors, observe, routes
+from api.exchange import Exchange
 from api.message import Context, Request, Response
 
 
-def answer(context: Context, request: Request, read_body: Callable[[], bytes]) -> Response:
-    """The answer to a request whose body is still to be read. Raises nothing."""
+def answer(context: Context, request: Request, read_body: Callable[[], bytes], exchange: Exchange | None = None) -> Response:
+    """The answer to a request whose body is still to be read. Raises nothing.
+
+    exchange: where a server keeps the time of this request already.
+    """
     started = perf_counter()
-    identity = observe.request_id(request.headers.get("x-request-id"))
+    exchange = exchange or Exchange(context.settings.timeout)
+    identity = exchange.identity = observe.request_id(request.headers.get("x-request-id"))
+    exchange.request = request = request._replace(check=exchange.check)
     route = None
     try:
         access.check(request)
         route, arguments = routes.find(request.method, request.path)
+        exchange.route = route.path
         if route.method == "POST":
+            exchange.check()
             request = request._replace(body=read_body())
+        exchange.arrived()
         response = route.handler(context, request, *arguments)
         if route.method == "GET":
             response = _cached(request, response)
     except Exception as error:  # noqa: BLE001 whatever is raised becomes an answer
         response = errors.respond(error, identity)
-    if response.status >= 400:
-        response = response._replace(headers={**response.headers, "Cache-Control": "no-cache"})  # it may be mended
     response = response._replace(headers={**response.headers, "X-Request-ID": identity})
-    observe.log_request(identity, request, route and route.path, response, perf_counter() - started)
+    if exchange.claim():
+        observe.log_request(identity, request.method, route and route.path, response, perf_counter() - started)
+    else:
+        exchange.lost = True  # it has been answered, and logged, when the time was over
     return response
+
+
+def failure(error: Exception, identity: str) -> Response:
+    """The whole answer to an exception."""
+    response = errors.respond(error, identity)
+    return response._replace(headers={**response.headers, "X-Request-ID": identity})
 
 
 def _cached(request: Request, response: Response) -> Response:

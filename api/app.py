@@ -40,7 +40,8 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     @app.before_request
     def answer_request() -> flask.Response:
         environ = flask.request.environ
-        response = answer(context, _request(environ), partial(read_body, environ, settings.max_body_mb))
+        read = partial(read_body, environ, settings.max_body_mb)
+        response = answer(context, _request(environ), read, environ.get("tepal.exchange"))
         return flask.Response(response.body, response.status, response.headers)
 
     return app

@@ -6,6 +6,7 @@ The library's errors carry facts and no status; the few that only HTTP knows are
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from api import observe
@@ -32,24 +33,56 @@ class UnsupportedMediaType(Exception):
     """The body's type, charset or encoding is none that is read here."""
 
 
+class RequestTimeout(Exception):
+    """The client did not send its request in time."""
+
+    def __init__(self, seconds: float):
+        super().__init__(f"the request did not arrive within {seconds:g} s; send it faster, or raise TIMEOUT")
+
+
+class Overloaded(Exception):
+    """Every thread is busy, and as many requests wait as may."""
+
+    def __init__(self) -> None:
+        super().__init__("more requests came than can be answered in time; try again in a moment")
+
+
+class Timeout(Exception):
+    """The model took too long, or the request waited too long for it."""
+
+    def __init__(self, seconds: float):
+        super().__init__(f"the model took longer than {seconds:g} s; send fewer rows at once, or raise TIMEOUT")
+
+
+class NotHTTP(Exception):
+    """What HTTP itself refuses. Its code is ``malformed_body``, or the phrase of its status."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+
+
 TABLE: dict[type[Exception], tuple[int, str]] = {
     Malformed: (400, "malformed_body"),
     NotFound: (404, "not_found"),
     MethodNotAllowed: (405, "method_not_allowed"),
+    RequestTimeout: (408, "request_timeout"),
     BodyTooLarge: (413, "body_too_large"),
     UnsupportedMediaType: (415, "unsupported_media_type"),
     Invalid: (422, "invalid_input"),
     ModelError: (500, "model_error"),
     NotReady: (503, "not_ready"),
+    Overloaded: (503, "overloaded"),
+    Timeout: (504, "timeout"),
 }
 
-# Seconds after which a caller may find the reason gone: a restart takes about this long.
-RETRY_AFTER = "5"
+# Seconds after which a caller may find the reason gone: a restart takes about this long, a queue less.
+RETRY_AFTER = {NotReady: "5", Overloaded: "1"}
 
 
 def respond(error: Exception, request_id: str) -> Response:
     """The answer to an exception. What only the operator may know goes to the log, under the request id."""
-    status, code = TABLE.get(type(error), (500, "internal_error"))
+    status, code = _status(error)
     message = str(error).encode(errors="replace").decode()  # a model's own words may hold half a surrogate pair
     if status == 500:
         observe.log_exception(error, request_id)
@@ -61,8 +94,16 @@ def respond(error: Exception, request_id: str) -> Response:
         if error.total > len(error.details):
             body["details_total"] = error.total
     response = json_response(body, status)
+    response = response._replace(headers={**response.headers, "Cache-Control": "no-cache"})  # it may be mended
     if isinstance(error, MethodNotAllowed):
         return response._replace(headers={**response.headers, "Allow": error.allowed})
-    if isinstance(error, NotReady):
-        return response._replace(headers={**response.headers, "Retry-After": RETRY_AFTER})
+    if type(error) in RETRY_AFTER:
+        return response._replace(headers={**response.headers, "Retry-After": RETRY_AFTER[type(error)]})
     return response
+
+
+def _status(error: Exception) -> tuple[int, str]:
+    if isinstance(error, NotHTTP):
+        phrase = HTTPStatus(error.status).name.lower()
+        return error.status, "malformed_body" if error.status == 400 else phrase
+    return TABLE.get(type(error), (500, "internal_error"))

@@ -9,6 +9,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 from api import startup  # noqa: E402
+from api.server.slots import Slot  # noqa: E402
 from api.settings import Settings  # noqa: E402
 
 settings = Settings.from_environ(os.environ)
@@ -18,12 +19,11 @@ bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
 
 # Threads, because they keep connections open: nginx then needs no new one for each request.
-worker_class = "api.worker.Worker"
+worker_class = "api.server.worker.Worker"
 threads = settings.threads
 
-# Connections that a worker may hold beside those it is answering. More would be hoarded: a worker accepts what
-# its threads cannot answer yet, while the next one idles.
-worker_connections = settings.threads + 16
+# Connections that a worker may hold, most of them idle; how many requests it takes is another matter (api/server/queue.py).
+worker_connections = 512
 
 # Longer than nginx keeps its side (60 s), so that it is never gunicorn that closes on a request on its way.
 keepalive = 75
@@ -31,11 +31,16 @@ keepalive = 75
 # Models are loaded once, before the fork, and their memory is shared. Loading never raises because of a model.
 preload_app = True
 
-# Containers get 10 s from most platforms between SIGTERM and SIGKILL; 8 leave time to write the answers.
-graceful_timeout = 8
+# Containers get 10 s from most platforms between SIGTERM and SIGKILL; 9 leave time to end.
+graceful_timeout = 9
 
-# Silence after which a worker whose main thread hangs is killed, in seconds.
-timeout = 30
+# Silence, in seconds, after which a worker is taken for dead: native code holds the interpreter, or somebody stopped it.
+# Its other requests are then asked for again by nginx, in what is left of their time.
+timeout = max(2, settings.timeout // 2 - 1)
+
+# For models that leak; spread, so that not all workers are replaced at once.
+max_requests = settings.max_requests
+max_requests_jitter = settings.max_requests // 10
 
 # The heartbeat's file is touched often: in memory, not on a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 gunicorn makes a file of its own in it
@@ -50,6 +55,15 @@ limit_request_line = 8190  # bytes, the most that gunicorn takes
 # The application writes one line a request; gunicorn tells of trouble only.
 accesslog = None
 loglevel = "warning"
+logger_class = "api.server.log.Log"
+
+
+def on_starting(server: Any) -> None:
+    Slot.make(4 * workers + 32)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    worker.slot.free()
 
 
 def when_ready(server: Any) -> None:

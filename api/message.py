@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,13 +21,17 @@ class Context(NamedTuple):
 
 
 class Request(NamedTuple):
-    """path: percent-decoded. query: every value of each key. headers: by lower-case name. body: as sent."""
+    """path: percent-decoded. query: every value of each key. headers: by lower-case name. body: as sent.
+
+    check: to be called before anything that costs; raises where the answer would come in vain. It takes facts for the log.
+    """
 
     method: str
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: bytes = b""
+    check: Callable[..., None] = lambda **_: None
 
 
 class Response(NamedTuple):

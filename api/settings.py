@@ -66,6 +66,14 @@ SETTINGS = (
     Setting("MODELS", "", f"a comma list, each {_A_NAME}", "serve these models only; all of them without it", _model_names),
     Setting("WEB_CONCURRENCY", "", "a number, 1–256", "worker processes; the usable cores without it", _whole(1, 256)),
     Setting("THREADS", "4", "a number, 1–256", "requests that one worker answers at once", _whole(1, 256)),
+    Setting("TIMEOUT", "8", "a number of seconds, 1–3600", "seconds for an answer; after them 504", _whole(1, 3600)),
+    Setting(
+        "MAX_REQUESTS",
+        "0",
+        "a number, 0–999999999",
+        "replace a worker after about this many requests, for a model that leaks memory; 0 never",
+        _whole(0, 999999999),
+    ),
     Setting(
         "MAX_BODY_MB",
         "16",
@@ -96,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
     web_concurrency: int
     threads: int
+    timeout: int
+    max_requests: int
     max_body_mb: int
     ready: str
     allow_version_mismatch: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,28 @@ class Temper(RegressorMixin, BaseEstimator):
         if (first > 100).any():
             raise RuntimeError("a secret")
         return np.where(first < 0, np.nan, first)
+
+
+class Stall(RegressorMixin, BaseEstimator):
+    """Takes as long over a row as its first value says, in seconds, in the way that its second value says."""
+
+    WAYS = SLEEPS, SPINS, HOLDS = 0, 1, 2  # without the interpreter; in Python; in native code that never lets go of it
+
+    def fit(self, X, y):
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X):
+        for seconds, way in np.asarray(X, dtype=float):
+            if way == self.SLEEPS:
+                time.sleep(seconds)
+            elif way == self.SPINS:
+                end = time.thread_time() + seconds
+                while time.thread_time() < end:
+                    pass
+            elif way == self.HOLDS:
+                ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+        return np.asarray(X, dtype=float)[:, 0]
 
 
 def days(frame):
@@ -71,13 +95,15 @@ def people_pipeline():
 
 
 def publish_all(store: Path) -> Path:
-    """Publish iris, iris-logistic, people, temper and words into ``store``."""
+    """Publish iris, iris-logistic, people, temper, stall and words into ``store``."""
     for algorithm, recipe in iris.ALGORITHMS.items():
         iris.run(algorithm, recipe, store)
     frame, labels = people()
     tepal.publish(people_pipeline().fit(frame, labels), name="people", X=frame, y=labels, store=store)
     rows = np.array([[1.0, 2.0], [3.0, 4.0], [40.0, 5.0]])
     tepal.publish(Temper().fit(rows, rows[:, 0]), name="temper", X=rows, store=store)
+    rows = np.array([[0.0, way] for way in Stall.WAYS])
+    tepal.publish(Stall().fit(rows, rows[:, 0]), name="stall", X=rows, store=store)
     texts = ["good day", "good morning", "bad day", "bad luck"]
     words = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts, [True, True, False, False])
     tepal.publish(words, name="words", X=texts, store=store)

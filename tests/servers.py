@@ -91,7 +91,9 @@ def _configuration(upstreams: Sequence[str], port: int, folder: str, environ: di
     server = re.search(r"server \$\{API\}(.*?;)", text)
     assert server
     text = text.replace(server[0], " ".join(f"server {upstream}{server[1]}" for upstream in upstreams))
-    for name, value in {"MAX_BODY_MB": "16", "TIMEOUT": "8", **environ}.items():
+    settings = {"MAX_BODY_MB": "16", "TIMEOUT": "8", **environ}
+    last = max(int(settings["TIMEOUT"]) * 500 - 500, 500)  # as nginx/start has it
+    for name, value in {**settings, "LAST_MS": str(last)}.items():
         text = text.replace(f"${{{name}}}", value)
     return text.replace("/tmp/", f"{folder}/").replace("listen 8080;", f"listen 127.0.0.1:{port};")
 

@@ -27,6 +27,7 @@ def predict(context: Context, request: Request, name: str | None = None, number:
     notes = Notes()
     table = version.json.read(request.body, notes, strict)
     version.seen.check(table, notes)
+    request.check(model=version.name, version=version.number, rows=len(table))
     decoded = perf_counter()
     prediction = version.runtime.predict(table, probabilities)
     predicted = perf_counter()

@@ -18,7 +18,7 @@ def test_root_is_json_for_a_machine_and_a_page_for_a_browser(transport):
     assert get(transport, "/").json == {
         "status": "alive",
         "name": "tepal",
-        "models": ["iris", "iris-logistic", "people", "temper", "words"],
+        "models": ["iris", "iris-logistic", "people", "stall", "temper", "words"],
     }
     page = get(transport, "/", accept="text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -43,7 +43,7 @@ def test_version_is_text(transport):
 def test_models_lists_name_default_versions_and_task(transport):
     models = get(transport, "/models").json["models"]
 
-    assert [model["name"] for model in models] == ["iris", "iris-logistic", "people", "temper", "words"]
+    assert [model["name"] for model in models] == ["iris", "iris-logistic", "people", "stall", "temper", "words"]
     assert models[0] == {
         "name": "iris",
         "default_version": "1",
@@ -71,7 +71,7 @@ def test_the_card_says_what_a_model_takes_and_answers(transport, target):
     assert card["trained"]["packages"]["scikit-learn"]
 
 
-@pytest.mark.parametrize("name", ["iris", "iris-logistic", "people", "temper", "words"])
+@pytest.mark.parametrize("name", ["iris", "iris-logistic", "people", "stall", "temper", "words"])
 def test_the_example_of_a_card_is_a_valid_body(transport, name):
     example = get(transport, f"/models/{name}").json["example"]
 

@@ -22,7 +22,7 @@ def test_every_command_on_the_page_answers_what_the_page_says(served):
     html, _ = page(served.port)
     commands = re.findall(r"<pre>(curl.*?)</pre>", html, re.DOTALL)
     answers = re.findall(r"It answers (.*?)\. <a", html)
-    assert len(commands) == len(answers) == 5
+    assert len(commands) == len(answers) == 6
 
     for command, answer in zip(commands, answers):
         text = command.replace("&#34;", '"').replace("&#39;", "'")

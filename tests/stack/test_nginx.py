@@ -15,11 +15,19 @@ import time
 import pytest
 
 from tests import servers
+from tests.models import Stall
 from tests.stack.load import Load
 from tests.stack.refusals import HEAD, REFUSALS, ask, check
 
 KILLING = 30  # seconds for which workers are killed, one each second
 PREDICT = HEAD + b"Content-Length: 17\r\n\r\n[5.9,3.0,5.1,1.8]"
+
+
+def stall(seconds: float, way: int) -> bytes:
+    """A request that keeps a thread busy."""
+    body = b"[%f,%d]" % (seconds, way)
+    head = HEAD.replace(b"/predict", b"/models/stall/predict")
+    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 @pytest.fixture(scope="module", name="door")
@@ -153,20 +161,30 @@ def test_an_upstream_that_cannot_be_reached_is_not_ready():
             client.close()
 
 
-def test_an_answer_that_does_not_come_is_a_timeout_and_not_asked_for_again():
-    """504 names the setting; a model that is too slow gets the request once."""
+def test_a_replica_that_is_silent_is_dead_and_the_request_is_asked_for_once_more():
+    """The API itself answers 504 in time; where nothing comes, another replica may, and else nginx says it."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with servers.nginx([address, address], TIMEOUT="1") as door:
             body = check(ask(door.port, PREDICT), 504, "timeout")
 
         silent.settimeout(0.2)
-        requests = [silent.accept()[0]]
+        tries = [silent.accept()[0] for _ in range(2)]
         with pytest.raises(TimeoutError):
             silent.accept()
-        requests[0].close()
+        for connection in tries:
+            connection.close()
     assert "1 s" in body["error"]
     assert "TIMEOUT" in body["error"]
+
+
+def test_an_answer_that_says_no_is_not_asked_for_again(store):
+    """504 from the API is an answer: the model is not asked a second time."""
+    with servers.gunicorn(store, TIMEOUT="1") as server, servers.nginx([f"127.0.0.1:{server.port}"], TIMEOUT="1") as door:
+        body = check(ask(door.port, stall(60, Stall.SLEEPS)), 504, "timeout")
+
+        assert server.log.read_text().count('"status":504') == 1
+    assert "1 s" in body["error"]
 
 
 @pytest.mark.parametrize(("request_", "tries"), [(PREDICT, 3), (b"GET /predict HTTP/1.1\r\nHost: tepal\r\n\r\n", 2 + 5)])

@@ -48,7 +48,7 @@ def test_verify_passes_good_versions_and_names_bad_ones(tepal, store, tmp_path):
     assert result.returncode == 1
     assert "✗ iris version 1: model.pkl is damaged" in result.stdout
     assert "✓ iris-logistic version 1" in result.stdout
-    assert result.stderr == "Error: 1 of 5 versions must not serve\n"
+    assert result.stderr == "Error: 1 of 6 versions must not serve\n"
 
 
 def test_what_is_not_there_is_one_sentence_and_exit_code_1(tepal):

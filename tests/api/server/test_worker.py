@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from gunicorn.config import Config
 
-from api.worker import Response
+from api.exchange import Exchange
+from api.server.worker import Response
 from tests import servers
 from tests.transports import over_http
 from tests.wire import request
@@ -29,7 +30,8 @@ def _respond():
     def respond(*blocks, method="GET", headers=(("Content-Length", "4"),), status="200 OK"):
         asked = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False, headers=[])
         recorder = Recorder()
-        response = Response(asked, recorder, Config())
+        worker = SimpleNamespace(current=SimpleNamespace(exchange=Exchange(8)), crowded=lambda: False)
+        response = Response(worker, asked, recorder, Config())
         response.start_response(status, list(headers))
         for block in blocks:
             response.write(block)

@@ -1,0 +1,67 @@
+"""One request on its way to its one answer: when that is due, and who gives it."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from api.errors import Overloaded, RequestTimeout, Timeout
+from api.message import Request
+
+
+class Exchange:
+    """Made when a request's first bytes are there; shared by the thread that answers and the one that watches the time.
+
+    timeout: seconds for a body to arrive, and then again for the answer; time spent in a queue counts.
+    full: every thread is busy and so is the queue, so that only what costs nothing is answered.
+    """
+
+    def __init__(self, timeout: float, full: bool = False):
+        self.timeout = timeout
+        self.full = full
+        self.queued = monotonic()
+        self.waited = 0.0
+        self.deadline = self.queued + timeout
+        self.arriving = True  # what is waited for: the client's bytes, or our answer
+        self.lost = False  # the thread that computed the answer came too late
+        # What is known so far, for an answer that somebody else must give.
+        self.identity: str | None = None
+        self.request: Request | None = None
+        self.route: str | None = None
+        self.facts: dict[str, Any] = {}
+        self._unclaimed = [True]
+
+    def begin(self) -> None:
+        """A thread has time for it."""
+        self.waited = monotonic() - self.queued
+
+    def arrived(self) -> None:
+        """The request is here, whole: from now on it is us whom the client waits for."""
+        self.arriving = False
+        self.deadline = monotonic() + self.timeout - self.waited
+
+    def check(self, **facts: Any) -> None:
+        """Before anything that costs. Raises Overloaded or Timeout where it would be in vain.
+
+        facts: for the log, if the answer does not come in time.
+        """
+        self.facts = facts
+        if self.full:
+            raise Overloaded
+        if self.late():
+            raise Timeout(self.timeout)
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return monotonic() > self.deadline
+
+    def claim(self) -> bool:
+        """Whether the caller may answer: true for the first who asks, whichever thread that is."""
+        try:
+            return self._unclaimed.pop()
+        except IndexError:
+            return False
+
+    def lateness(self) -> RequestTimeout | Timeout:
+        """What to tell a client when the time is over."""
+        return RequestTimeout(self.timeout) if self.arriving else Timeout(self.timeout)

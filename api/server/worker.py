@@ -1,0 +1,336 @@
+"""gunicorn's threaded worker (27.0), with a deadline for each request, a bounded queue, and connections that go
+where there is room.
+
+Taken over from it: reading and writing HTTP, threads, signals, the heartbeat. Its main loop calls what is here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import wsgi
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from api import observe
+from api.answer import failure
+from api.exchange import Exchange
+from api.server.queue import Queue
+from api.server.refusal import refusal, to_bytes
+from api.server.slots import Slot
+from api.server.watch import Watch
+
+# Seconds between two looks at the other workers, while this one leaves new connections to them.
+GLANCE = 0.01
+
+# Seconds for which a connection stays open, half closed, so that its client can read the last answer.
+LINGER = 2.0
+
+# The same for those of a worker that is to be replaced soon.
+SHORT_LINGER = 0.25
+
+# Seconds in a queue after which it is worth asking whether the client is still there.
+PATIENCE = 0.05
+
+
+class Response(wsgi.Response):  # type: ignore[misc]
+    """Sends head and body in one write.
+
+    gunicorn sends the head first. A worker that is killed between the two has promised an answer that never comes,
+    and nginx, which has passed the head on, cannot ask another worker.
+    """
+
+    sock: Any
+
+    def __init__(self, worker: Worker, *arguments: Any):
+        super().__init__(*arguments)
+        self._worker = worker
+
+    def write(self, data: bytes) -> None:
+        if self.headers_sent or self.chunked:
+            super().write(data)
+            return
+        if self._worker.current.exchange.lost:
+            raise BrokenPipeError(errno.EPIPE, "answered in the meantime")
+        if self._worker.crowded():
+            self.force_close()
+        connection, held = self.sock, _Held()
+        self.sock = held
+        try:
+            super().write(data)
+        finally:
+            self.sock = connection
+        connection.sendall(b"".join(held.parts))
+
+
+class _Held:
+    """Stands in for the socket while an answer is put together."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.parts.append(data)
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """The worker class for ``worker_class``.
+
+    A connection is *idle* (kept alive, or new and silent; no thread), *busy* (its request has a thread or waits for
+    one), *refused* (the same, where only what costs nothing is answered) or *leaving* (answered, half closed).
+    """
+
+    wsgi: Any
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.slot = Slot()
+        self.seconds = self.app.wsgi().extensions["tepal"].settings.timeout
+
+    def init_process(self) -> None:
+        wsgi.Response = functools.partial(Response, self)  # gunicorn makes its responses by this name
+        self.current = threading.local()
+        self._queue = Queue(self.cfg.threads)
+        self._watch = Watch(self._answer_late)
+        self._refusing = ThreadPoolExecutor(2)
+        self._leaving: deque[Any] = deque()
+        self._given_up: list[Any] = []
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application = self.wsgi
+
+        def with_exchange(environ: dict[str, Any], start_response: Any) -> Any:
+            environ["tepal.exchange"] = self.current.exchange
+            return application(environ, start_response)
+
+        self.wsgi = with_exchange
+
+    # The main loop.
+
+    def run(self) -> None:
+        self._watch.start()
+        super().run()
+        if self._watch.busy:
+            os._exit(0)  # a thread that never returns would keep the interpreter from its end
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        self.set_accept_enabled(self.alive)
+        if self.alive and not self._accepting:
+            timeout = GLANCE
+        if self._queue.stalled():
+            self.murder_keepalived(force=True)  # what came on them would wait for no one knows how long
+        while self._leaving and self._leaving[0].timeout <= time.monotonic():
+            self._drained(self._leaving[0])
+        super().wait_for_and_dispatch_events(timeout)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled and self._has_room())
+
+    def _has_room(self) -> bool:
+        """Whether a new connection is best taken here. Where all are full, each takes it, to queue or to refuse it."""
+        own = self._queue.length
+        if own == 0:
+            return True
+        others = self.slot.others()
+        if own >= self.cfg.threads:
+            return all(other >= self.cfg.threads for other in others)
+        return own <= min(others, default=own) + 1
+
+    def crowded(self) -> bool:
+        """Whether a client had better come again by a new connection, which goes where there is room."""
+        own = self._queue.length
+        if own >= self.cfg.threads:
+            return self._queue.slow
+        return own >= 2 and own > min(self.slot.others(), default=own) + 1
+
+    # A connection's way.
+
+    def accept(self, listener: socket.socket) -> None:
+        if not self._has_room():
+            return  # another worker has got room since this one began to listen
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(GLANCE)  # until a connection closes
+            elif error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
+                raise
+            return
+        self.nr_conns += 1
+        connection = TConn(self.cfg, client, address, listener.getsockname())
+        if _readable(client):
+            self._start(connection)
+            return
+        connection.set_timeout()
+        self.pending_conns.append(connection)
+        self._poll(connection, self.on_pending_socket_readable)
+
+    def enqueue_req(self, conn: Any) -> None:
+        self._start(conn)
+
+    def _start(self, connection: Any) -> None:
+        connection.data_ready = True
+        full = self._queue.full()
+        connection.exchange = Exchange(self.seconds, full)
+        if not full:
+            self._queue.enter()
+            self.slot.busy = self._queue.length
+        pool = self._refusing if full else self.tpool
+        done = pool.submit(self.handle, connection)
+        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
+
+    def handle(self, conn: Any) -> Any:
+        exchange = self.current.exchange = conn.exchange
+        exchange.begin()
+        if exchange.waited > PATIENCE and _has_left(conn.sock):
+            return False
+        self._watch.add(conn)
+        try:
+            return super().handle(conn)
+        finally:
+            self._watch.remove(conn)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        if conn.exchange.full and keepalive:  # its body was not read, and is not waited for
+            return bool(conn.parser.finish_body(deadline=time.monotonic() + GLANCE))
+        return bool(super()._keepalive_after(conn, keepalive))
+
+    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+        exchange = conn.exchange
+        if conn in self._given_up:
+            self._given_up.remove(conn)
+            util.close(conn.sock)
+            return
+        if not exchange.full:
+            self._left(time.monotonic() - exchange.queued - exchange.waited)
+        if not fs.cancelled() and fs.exception() is None and fs.result() and not exchange.lost:
+            super().finish_request(conn, fs)
+        else:
+            self._let_go(conn)
+
+    def _left(self, seconds: float | None) -> None:
+        self._queue.leave(seconds)
+        self.slot.busy = self._queue.length
+
+    def _let_go(self, connection: Any) -> None:
+        """Close a connection without waiting for its client, and so that the client can read what was sent."""
+        with contextlib.suppress(OSError):
+            connection.sock.setblocking(False)
+            connection.sock.shutdown(socket.SHUT_WR)
+            connection.timeout = time.monotonic() + LINGER
+            self._poll(connection, self._drain)
+            self._leaving.append(connection)
+            return
+        self._close(connection)
+
+    def _drain(self, connection: Any, client: socket.socket) -> None:
+        try:
+            if client.recv(65536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._drained(connection)
+
+    def _drained(self, connection: Any) -> None:
+        self._leaving.remove(connection)
+        self.poller.unregister(connection.sock)
+        self._close(connection)
+
+    def _close(self, connection: Any) -> None:
+        self.nr_conns -= 1
+        util.close(connection.sock)
+
+    def _poll(self, connection: Any, callback: Any) -> None:
+        connection.sock.setblocking(False)
+        self.poller.register(connection.sock, selectors.EVENT_READ, functools.partial(callback, connection))
+
+    # What ends otherwise.
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer what gunicorn could not read, or where something broke before the application could answer."""
+        exchange = self.current.exchange
+        if exchange.claim():
+            self._send(client, refusal(exc), exchange)
+
+    def _answer_late(self, connection: Any) -> None:
+        """Called by the thread that keeps the time."""
+        exchange = connection.exchange
+        self._send(connection.sock, exchange.lateness(), exchange)
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)  # a thread that waits for the client's bytes sees their end
+        if not exchange.arriving:
+            self.method_queue.defer(self._give_up, connection)
+
+    def _send(self, client: socket.socket, error: Exception, exchange: Exchange) -> None:
+        identity = exchange.identity or observe.request_id(None)
+        response = failure(error, identity)._replace(facts=exchange.facts)
+        method = exchange.request.method if exchange.request else None
+        observe.log_request(identity, method, exchange.route, response, time.monotonic() - exchange.queued)
+        with contextlib.suppress(OSError):
+            client.send(to_bytes(response), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def _give_up(self, connection: Any) -> None:
+        """Count the thread that computes for ``connection`` as lost, and make way for another worker."""
+        if not self._watch.has(connection):
+            return  # it came to its end after all
+        self._given_up.append(connection)
+        self.nr_conns -= 1
+        self._left(None)
+        self.retire()
+
+    def retire(self) -> None:
+        """Take no more connections, finish what has begun, and end; the master starts another worker meanwhile."""
+        if not self.slot.retired:
+            self.slot.retire()
+            self.alive = False
+            self.log.warning("a model took longer than %s s; this worker is replaced", self.seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.ppid, signal.SIGCHLD)  # wakes the master
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        if self._watch.busy:
+            os._exit(0)  # at once, whatever is under way
+        super().handle_quit(sig, frame)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        if self.slot.retired:
+            deadline = min(deadline, time.monotonic() + SHORT_LINGER)
+        super()._cap_keepalive(deadline)
+        for connection in self.pending_conns:
+            connection.timeout = min(connection.timeout, deadline)
+
+
+def _readable(client: socket.socket) -> bool:
+    """Whether there is anything to read, be it an end or an error."""
+    try:
+        client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _has_left(client: socket.socket) -> bool:
+    """Whether the client closed its side."""
+    try:
+        return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
