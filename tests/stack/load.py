@@ -1,4 +1,4 @@
-"""A load of which every single request is judged: it had one answer, and the right one."""
+"""A load of which every single request is judged: it had one answer, the right one, and in time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import threading
 import time
 import uuid
+from collections import Counter
 from types import TracebackType
+from typing import NamedTuple
 
 FLOWERS = (
     ([5.1, 3.5, 1.4, 0.2], "setosa"),
@@ -16,14 +18,42 @@ FLOWERS = (
 )
 
 
-class Load:
-    """POSTs flowers to /predict on kept-alive connections, ``rate`` a second in all, until the ``with`` block ends."""
+class Question(NamedTuple):
+    """A row to send and the prediction that is right."""
 
-    def __init__(self, port: int, *, rate: int = 150, connections: int = 10):
+    row: list[float]
+    answer: str | float
+
+
+class Load:
+    """POSTs rows to ``path`` on kept-alive connections, ``rate`` a second in all, until the ``with`` block ends.
+
+    Enough connections that one which waits for seconds does not slow the others. in_time: seconds; later is a failure.
+    allowed: statuses of refusals that are no failure, but counted.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        rate: int = 150,
+        connections: int = 40,
+        path: str = "/predict",
+        questions: tuple[Question, ...] = tuple(Question(*flower) for flower in FLOWERS),
+        in_time: float = 8.5,
+        allowed: tuple[int, ...] = (),
+    ):
         self.prefix = f"load-{uuid.uuid4().hex}-"
         self.rate = rate
         self.sent = 0
         self.failures: list[str] = []
+        self.seconds: list[float] = []  # of each request that was answered with 200
+        self.refused: list[float] = []  # of each that was refused as allowed
+        self.statuses: Counter[int] = Counter()
+        self._questions = questions
+        self._path = path
+        self._in_time = in_time
+        self._allowed = allowed
         self._port = port
         self._every = connections / rate  # seconds between two requests of one connection
         self._stop = threading.Event()
@@ -40,34 +70,54 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def __str__(self) -> str:
+        slowest = max(self.seconds, default=0.0)
+        return f"{self.sent} sent, {len(self.failures)} failed, p99 {self.p99:.3f} s, slowest {slowest:.2f} s"
+
+    @property
+    def p99(self) -> float:
+        """Seconds within which 99 of 100 answers came."""
+        return quantile(self.seconds, 0.99)
+
     def _send(self, connection_number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         due = time.monotonic() + self._every * connection_number / len(self._threads)
         number = 0
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            wrong = self._one(connection, f"{self.prefix}{connection_number}-{number}", FLOWERS[number % len(FLOWERS)])
-            with self._lock:
-                self.sent += 1
-                self.failures += [wrong] if wrong else []
+            question = self._questions[number % len(self._questions)]
+            self._one(connection, f"{self.prefix}{connection_number}-{number}", question)
             number += 1
             due += self._every  # an answer that came late is made up for
         connection.close()
 
-    @staticmethod
-    def _one(connection: http.client.HTTPConnection, identity: str, flower: tuple[list[float], str]) -> str | None:
-        """What was wrong with the answer to one flower; None where it was right."""
-        row, species = flower
+    def _one(self, connection: http.client.HTTPConnection, identity: str, question: Question) -> None:
+        """Send one row and judge what comes."""
+        started = time.monotonic()
+        status, body = 0, b""
         try:
-            connection.request("POST", "/predict", json.dumps(row), {"X-Request-ID": identity})
+            connection.request("POST", self._path, json.dumps(question.row), {"X-Request-ID": identity})
             response = connection.getresponse()
-            body = response.read()
+            status, body = response.status, response.read()
+            right = response.headers["X-Request-ID"] == identity
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            return f"{identity}: {error!r}"
-        if (
-            response.status == 200
-            and response.headers["X-Request-ID"] == identity
-            and json.loads(body)["predictions"] == [species]
-        ):
-            return None
-        return f"{identity}: {response.status} {body.decode()!r}, expected {species}"
+            right, body = False, repr(error).encode()
+        seconds = time.monotonic() - started
+        if status == 200:
+            right = right and json.loads(body)["predictions"] == [question.answer]
+        else:
+            right = right and status in self._allowed
+        with self._lock:
+            self.sent += 1
+            self.statuses[status] += 1
+            if not right or seconds > self._in_time:
+                self.failures.append(f"{identity}: {status} after {seconds:.2f} s: {body!r}, expected {question.answer}")
+            elif status == 200:
+                self.seconds.append(seconds)
+            else:
+                self.refused.append(seconds)
+
+
+def quantile(seconds: list[float], part: float) -> float:
+    """The value below which that part of the values is."""
+    return sorted(seconds)[min(int(len(seconds) * part), len(seconds) - 1)] if seconds else 0.0
