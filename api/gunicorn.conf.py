@@ -36,7 +36,7 @@ graceful_timeout = 9
 
 # Silence, in seconds, after which a worker is taken for dead: native code holds the interpreter, or somebody stopped it.
 # Its other requests are then asked for again by nginx, in what is left of their time.
-timeout = max(2, settings.timeout // 2 - 1)
+timeout = max(2, settings.timeout // 4)
 
 # For models that leak; spread, so that not all workers are replaced at once.
 max_requests = settings.max_requests

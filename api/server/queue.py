@@ -1,8 +1,13 @@
-"""How many requests a worker has, and how long one more would wait."""
+"""Which requests of a worker run, which wait, and whether one more may."""
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import islice
 from time import monotonic
+from typing import Any
+
+Connection = Any  # gunicorn's
 
 # Seconds that a request may wait for a thread whatever it costs: a burst of quick ones is no overload.
 SHORT = 0.025
@@ -10,51 +15,85 @@ SHORT = 0.025
 # Mean seconds above which it matters which worker a request waits for.
 SLOW = 0.005
 
-# Seconds without a finished request, with every thread busy, after which they are taken for stuck.
-STALL = 0.25
+# Seconds without a finished request, with every thread busy, after which these are taken for stuck; or so many times the
+# mean, where that is longer.
+STALL, TIMES = 0.05, 8
 
 # How much of the mean the newest request is.
 NEWEST = 0.1
 
 
 class Queue:
-    """The bookkeeping of one worker; changed by its main thread only.
+    """The requests of one worker; used by its main thread only.
 
-    A request may wait for half the time that answering one takes, so that an answer is never twice as late as it has
-    to be; more would come in vain.
+    ``threads`` of them run. While that many are stuck (a model that hangs, say), as many again may run beside them. One
+    may wait for half the time that an answer takes, so that none is twice as late as it has to be; more is overload.
     """
 
     def __init__(self, threads: int):
-        self.length = 0
         self._threads = threads
+        self._waiting: deque[Connection] = deque()
+        self._running: dict[Connection, None] = {}
+        self._stuck: set[Connection] = set()
         self._mean = 0.0
         self._moved = monotonic()
+
+    @property
+    def busy(self) -> int:
+        """Requests that run or wait, but for the stuck ones."""
+        return len(self._waiting) + self._active
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self._waiting)
+
+    @property
+    def _active(self) -> int:
+        return len(self._running) - len(self._stuck)
 
     @property
     def slow(self) -> bool:
         """Whether requests take long enough for their waiting to matter."""
         return self._mean > SLOW
 
-    def enter(self) -> None:
-        """One more request."""
-        if self.length < self._threads:
-            self._moved = monotonic()
-        self.length += 1
+    def full(self) -> bool:
+        """Whether one more request would wait for too long."""
+        if self._active < self._threads and not self._waiting:
+            return False
+        wait = (len(self._waiting) + 1) * self._mean / self._threads
+        return self.stalled() or wait > max(SHORT, self._mean / 2)
 
-    def leave(self, seconds: float | None = None) -> None:
-        """One request less. seconds: what it took, where it was answered."""
+    def put(self, connection: Connection) -> None:
+        """Let it wait for a thread."""
+        self._waiting.append(connection)
+
+    def next(self) -> Connection | None:
+        """The one that may run now, if any may."""
+        if not self._waiting or self._active >= self._threads:
+            return None
+        connection = self._waiting.popleft()
+        self._running[connection] = None
         self._moved = monotonic()
-        self.length -= 1
+        return connection
+
+    def done(self, connection: Connection, seconds: float | None = None) -> None:
+        """It runs no more. seconds: what it took, where it was answered."""
+        self._running.pop(connection, None)
+        self._stuck.discard(connection)
+        self._moved = monotonic()
         if seconds is not None:
             self._mean += NEWEST * (seconds - self._mean)
 
-    def stalled(self) -> bool:
-        """Whether every thread is busy, and has been for longer than requests take."""
-        return self.length >= self._threads and monotonic() - self._moved > max(STALL, 4 * self._mean)
+    def look(self) -> None:
+        """Take requests for stuck where nothing has moved for longer than requests take."""
+        if self._active >= self._threads and self._idle():
+            active = (connection for connection in self._running if connection not in self._stuck)
+            self._stuck.update(list(islice(active, self._threads - len(self._stuck))))
 
-    def full(self) -> bool:
-        """Whether one more request would wait for too long."""
-        before = self.length - self._threads
-        if before < 0:
-            return False
-        return self.stalled() or (before + 1) * self._mean / self._threads > max(SHORT, self._mean / 2)
+    def stalled(self) -> bool:
+        """Whether nothing moves, and as many are stuck as may be."""
+        return self._active >= self._threads <= len(self._stuck) and self._idle()
+
+    def _idle(self) -> bool:
+        return monotonic() - self._moved > max(STALL, TIMES * self._mean)

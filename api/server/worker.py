@@ -108,6 +108,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._given_up: list[Any] = []
         super().init_process()
 
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(2 * self.cfg.threads)  # the second half is for when the first is stuck
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)  # from the master, where Python's own handlers cannot run any more
+
     def load_wsgi(self) -> None:
         super().load_wsgi()
         application = self.wsgi
@@ -127,8 +134,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             os._exit(0)  # a thread that never returns would keep the interpreter from its end
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        self._queue.look()
+        self._run_next()
         self.set_accept_enabled(self.alive)
-        if self.alive and not self._accepting:
+        if self._queue.waiting or (self.alive and not self._accepting):
             timeout = GLANCE
         if self._queue.stalled():
             self.murder_keepalived(force=True)  # what came on them would wait for no one knows how long
@@ -141,7 +150,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _has_room(self) -> bool:
         """Whether a new connection is best taken here. Where all are full, each takes it, to queue or to refuse it."""
-        own = self._queue.length
+        own = self._queue.busy
         if own == 0:
             return True
         others = self.slot.others()
@@ -151,7 +160,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def crowded(self) -> bool:
         """Whether a client had better come again by a new connection, which goes where there is room."""
-        own = self._queue.length
+        own = self._queue.busy
         if own >= self.cfg.threads:
             return self._queue.slow
         return own >= 2 and own > min(self.slot.others(), default=own) + 1
@@ -185,10 +194,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         connection.data_ready = True
         full = self._queue.full()
         connection.exchange = Exchange(self.seconds, full)
-        if not full:
-            self._queue.enter()
-            self.slot.busy = self._queue.length
-        pool = self._refusing if full else self.tpool
+        if full:
+            self._submit(self._refusing, connection)
+        else:
+            self._queue.put(connection)
+            self._run_next()
+
+    def _run_next(self) -> None:
+        while connection := self._queue.next():
+            self._submit(self.tpool, connection)
+        self.slot.busy = self._queue.busy
+
+    def _submit(self, pool: ThreadPoolExecutor, connection: Any) -> None:
         done = pool.submit(self.handle, connection)
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
 
@@ -215,15 +232,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.close(conn.sock)
             return
         if not exchange.full:
-            self._left(time.monotonic() - exchange.queued - exchange.waited)
+            self._queue.done(conn, time.monotonic() - exchange.queued - exchange.waited)
+            self._run_next()
         if not fs.cancelled() and fs.exception() is None and fs.result() and not exchange.lost:
             super().finish_request(conn, fs)
         else:
             self._let_go(conn)
-
-    def _left(self, seconds: float | None) -> None:
-        self._queue.leave(seconds)
-        self.slot.busy = self._queue.length
 
     def _let_go(self, connection: Any) -> None:
         """Close a connection without waiting for its client, and so that the client can read what was sent."""
@@ -290,7 +304,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return  # it came to its end after all
         self._given_up.append(connection)
         self.nr_conns -= 1
-        self._left(None)
+        self._queue.done(connection)
         self.retire()
 
     def retire(self) -> None:
