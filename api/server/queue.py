@@ -9,11 +9,11 @@ from typing import Any
 
 Connection = Any  # gunicorn's
 
-# Seconds that a request may wait for a thread whatever it costs: a burst of quick ones is no overload.
-SHORT = 0.025
+# Mean seconds above which requests are slow: then it matters for how long one waits, and in which worker.
+SLOW = 0.02
 
-# Mean seconds above which it matters which worker a request waits for.
-SLOW = 0.005
+# Seconds that a quick one may wait: a burst of them is no overload.
+SHORT = 0.1
 
 # Seconds without a finished request, with every thread busy, after which these are taken for stuck; or so many times the
 # mean, where that is longer.
@@ -26,8 +26,9 @@ NEWEST = 0.1
 class Queue:
     """The requests of one worker; used by its main thread only.
 
-    ``threads`` of them run. While that many are stuck (a model that hangs, say), as many again may run beside them. One
-    may wait for half the time that an answer takes, so that none is twice as late as it has to be; more is overload.
+    ``threads`` of them run. While that many are stuck (a model that hangs, say), as many again may run beside them. A
+    slow one may wait for half the time that its answer takes, so that none is twice as late as it has to be; more is
+    overload.
     """
 
     def __init__(self, threads: int):
@@ -59,10 +60,10 @@ class Queue:
 
     def full(self) -> bool:
         """Whether one more request would wait for too long."""
-        if self._active < self._threads and not self._waiting:
+        if not self._waiting and self._active < self._threads:
             return False
         wait = (len(self._waiting) + 1) * self._mean / self._threads
-        return self.stalled() or wait > max(SHORT, self._mean / 2)
+        return self.stalled() or wait > (self._mean / 2 if self.slow else SHORT)
 
     def put(self, connection: Connection) -> None:
         """Let it wait for a thread."""

@@ -13,6 +13,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -39,6 +40,10 @@ LINGER = 2.0
 
 # The same for those of a worker that is to be replaced soon.
 SHORT_LINGER = 0.25
+
+# Seconds for which a thread may keep the interpreter while others want it. Python's 5 ms, taken by each of a few models
+# that compute in Python, make a refusal or a health check take seconds.
+SWITCH = 0.0005
 
 # Seconds in a queue after which it is worth asking whether the client is still there.
 PATIENCE = 0.05
@@ -99,6 +104,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.seconds = self.app.wsgi().extensions["tepal"].settings.timeout
 
     def init_process(self) -> None:
+        sys.setswitchinterval(SWITCH)
         wsgi.Response = functools.partial(Response, self)  # gunicorn makes its responses by this name
         self.current = threading.local()
         self._queue = Queue(self.cfg.threads)
@@ -305,16 +311,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._given_up.append(connection)
         self.nr_conns -= 1
         self._queue.done(connection)
-        self.retire()
-
-    def retire(self) -> None:
-        """Take no more connections, finish what has begun, and end; the master starts another worker meanwhile."""
         if not self.slot.retired:
-            self.slot.retire()
-            self.alive = False
             self.log.warning("a model took longer than %s s; this worker is replaced", self.seconds)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.ppid, signal.SIGCHLD)  # wakes the master
+            self.alive = False
+            self._make_way()
+
+    def _make_way(self) -> None:
+        """Let the master start another worker while this one finishes what it has."""
+        self.slot.retire()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.ppid, signal.SIGCHLD)  # wakes it
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         if self._watch.busy:
@@ -322,6 +328,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().handle_quit(sig, frame)
 
     def _cap_keepalive(self, deadline: float) -> None:
+        """Called when the main loop ends and only finishing is left."""
+        if self.nr >= self.max_requests:
+            self._make_way()
         if self.slot.retired:
             deadline = min(deadline, time.monotonic() + SHORT_LINGER)
         super()._cap_keepalive(deadline)
