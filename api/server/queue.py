@@ -60,8 +60,8 @@ class Queue:
 
     def full(self) -> bool:
         """Whether one more request would wait for too long."""
-        if not self._waiting and self._active < self._threads:
-            return False
+        if not self._waiting:
+            return self.stalled()
         wait = (len(self._waiting) + 1) * self._mean / self._threads
         return self.stalled() or wait > (self._mean / 2 if self.slow else SHORT)
 
