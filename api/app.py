@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs
 
 import flask
 
 from api.answer import answer
 from api.errors import BodyTooLarge
 from api.message import Context, Request
+from api.query import parse as parse_query
 from api.settings import Settings
 from tepal import Malformed, Repository
 
@@ -52,12 +52,14 @@ def _request(environ: Environ) -> Request:
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):  # CGI's two exceptions
         if environ.get(key):
             headers[key.replace("_", "-").lower()] = environ[key]
-    query = environ.get("QUERY_STRING", "")
+    query_string = environ.get("QUERY_STRING", "")
+    query, fault = parse_query(query_string.encode("latin-1")) if query_string else ({}, None)
     return Request(
         environ["REQUEST_METHOD"],
         environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"),  # WSGI passes bytes as latin-1
-        parse_qs(query, keep_blank_values=True) if query else {},
+        query,
         headers,
+        query_fault=fault,
     )
 
 

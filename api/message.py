@@ -24,6 +24,7 @@ class Request(NamedTuple):
     """path: percent-decoded. query: every value of each key. headers: by lower-case name. body: as sent.
 
     check: to be called before anything that costs; raises where the answer would come in vain. It takes facts for the log.
+    query_fault: what is wrong with the query string, for a route that takes rows from it.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes = b""
     check: Callable[..., None] = lambda **_: None
+    query_fault: str | None = None
 
 
 class Response(NamedTuple):

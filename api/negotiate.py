@@ -10,22 +10,47 @@ from werkzeug.http import parse_options_header
 from api.errors import UnsupportedMediaType
 from api.message import JSON
 
+TEXT = "text/plain"
+CSV = "text/csv"
+JSON_LINES = "application/jsonlines"
+NPY = "application/x-npy"
+
 # Types that say nothing about the body: what curl -d and other clients send unless told otherwise.
-_UNSAID = ("", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream")
+_UNSAID = ("", "application/x-www-form-urlencoded", TEXT, "application/octet-stream")
+_FORMATS = {
+    JSON: "json",
+    CSV: "csv",
+    "application/csv": "csv",
+    JSON_LINES: "jsonlines",
+    "application/jsonl": "jsonlines",
+    "application/x-jsonlines": "jsonlines",
+    "application/x-ndjson": "jsonlines",
+    NPY: "npy",
+}
+_EXTRAS = ("application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
+_READ = f"{JSON}, {CSV}, {JSON_LINES} or {NPY}"
 
 
 @lru_cache(maxsize=256)
-def body_type(content_type: str, content_encoding: str) -> str:
-    """The format of a body by its headers: JSON. Raises UnsupportedMediaType for any that is not read here."""
-    if content_encoding.strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType(f"Content-Encoding {content_encoding[:60]!r} is not read here; send the body as it is")
+def body_type(content_type: str) -> str | None:
+    """The format of a body by its header, as ``tepal.wire.formats`` names it; None where the bytes must tell.
+
+    Raises UnsupportedMediaType for any that is not read here.
+    """
     media, parameters = parse_options_header(content_type)
+    media = media.lower()
     charset = parameters.get("charset", "utf-8")
     if charset.lower().replace("_", "-") not in ("utf-8", "utf8"):
         raise UnsupportedMediaType(f"charset {charset[:60]!r} is not read here; send UTF-8")
-    if media.lower() in (*_UNSAID, JSON) or (media.lower().startswith("application/") and media.lower().endswith("+json")):
-        return JSON
-    raise UnsupportedMediaType(f"Content-Type {media[:60]!r} is not read here; send {JSON}")
+    if media in _UNSAID:
+        return None
+    if media in _FORMATS:
+        return _FORMATS[media]
+    if media.startswith("application/") and media.endswith("+json"):
+        return "json"
+    if media in _EXTRAS:
+        raise UnsupportedMediaType(f"{media} needs an optional extra that is not installed here; send {_READ}")
+    raise UnsupportedMediaType(f"Content-Type {media[:60]!r} is not read here; send {_READ}")
 
 
 @lru_cache(maxsize=256)

@@ -69,9 +69,9 @@ class BadCells:
         """Whether further cells are only counted, so that describing one would be wasted."""
         return self._total >= MAX_LISTED
 
-    def count(self) -> None:
-        """Count a cell that is not described."""
-        self._total += 1
+    def count(self, cells: int = 1) -> None:
+        """Count cells that are not described."""
+        self._total += cells
 
     def add(self, sentence: str, **detail: Any) -> None:
         """Add a cell. sentence: what is said of it if it is the first. detail: as ``Invalid.details``."""

@@ -12,7 +12,7 @@ from tepal.errors import ArtifactError, NotFound, NotReady, without_paths
 from tepal.manifest import Manifest
 from tepal.notes import SeenInTraining
 from tepal.runtime.sklearn import SklearnRuntime
-from tepal.wire.json import JsonReader
+from tepal.wire.formats import Readers
 
 
 class Version:
@@ -24,7 +24,8 @@ class Version:
         self.manifest = manifest
         self.cautions = cautions
         self.runtime = runtime
-        self.json = JsonReader(manifest.signature)
+        self.readers = Readers(manifest.signature)
+        self.json = self.readers.json
         self.seen = SeenInTraining(manifest.signature)
 
 

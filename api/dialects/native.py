@@ -2,55 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
 import msgspec
 
-from api import negotiate
+from api import encoding, negotiate
 from api.message import JSON, Context, Request, Response
-from tepal import Invalid
+from api.negotiate import CSV, JSON_LINES, NPY, TEXT
+from tepal import Invalid, Malformed
 from tepal.notes import Notes
-from tepal.wire import text
+from tepal.prediction import Prediction
+from tepal.repository import Version
+from tepal.table import Table
+from tepal.wire import csv, jsonlines, npy, text
 
-TEXT = "text/plain"
+ANSWERS = (JSON, TEXT, CSV, JSON_LINES, NPY)
+_HEADERS = {type_: f"{type_}; charset=utf-8" if type_ in (TEXT, CSV) else type_ for type_ in ANSWERS}
+_WITH_PROBABILITIES = (JSON, CSV, JSON_LINES)
 
 
 def predict(context: Context, request: Request, name: str | None = None, number: str | None = None) -> Response:
     """Answer the rows of the body: by the default model, a model's default version, or one version."""
     started = perf_counter()
-    negotiate.body_type(request.headers.get("content-type", ""), request.headers.get("content-encoding", ""))
-    answer_type = negotiate.answer_type(request.headers.get("accept", ""), (JSON, TEXT))
-    probabilities = _flag(request, "probabilities", default=True) and answer_type == JSON
-    strict = _flag(request, "strict", default=False)
+    format_ = negotiate.body_type(request.headers.get("content-type", ""))
+    probabilities = _flag(request.query, "probabilities", default=True)
+    strict = _flag(request.query, "strict", default=False)
     version = context.repository.find(name, number)
+    body = encoding.inflate(request.body, request.headers.get("content-encoding", ""), context.settings.max_body_mb)
     notes = Notes()
-    table = version.json.read(request.body, notes, strict)
+    table = version.readers.read(format_, body, notes, strict)
+    return _answer(request, version, table, notes, probabilities, started)
+
+
+def predict_query(context: Context, request: Request, name: str | None = None, number: str | None = None) -> Response:
+    """Answer the rows of the query string, as ``predict`` does those of a body."""
+    started = perf_counter()
+    if request.query_fault is not None:
+        raise Malformed(request.query_fault)
+    version = context.repository.find(name, number)
+    # A key that is a column's name is that column, whatever else it could mean.
+    options = {key: value for key, value in request.query.items() if key not in version.manifest.signature.names}
+    probabilities = _flag(options, "probabilities", default=True)
+    strict = _flag(options, "strict", default=False)
+    notes = Notes()
+    table = version.readers.query.read(request.query, notes, strict, options=("probabilities", "strict"))
+    response = _answer(request, version, table, notes, probabilities, started)
+    return response._replace(headers={**response.headers, "Vary": "Accept"})
+
+
+def _answer(request: Request, version: Version, table: Table, notes: Notes, probabilities: bool, started: float) -> Response:
     version.seen.check(table, notes)
     request.check(model=version.name, version=version.number, rows=len(table))
     decoded = perf_counter()
+    type_ = negotiate.answer_type(request.headers.get("accept", ""), ANSWERS)
+    probabilities = probabilities and type_ in _WITH_PROBABILITIES
     prediction = version.runtime.predict(table, probabilities)
     predicted = perf_counter()
-    if answer_type == TEXT:
-        headers = {"Content-Type": "text/plain; charset=utf-8"}
-        body = text.write(prediction)
-    else:
-        headers = {"Content-Type": JSON}
-        answer: dict[str, Any] = {"model": version.name, "version": version.number, "predictions": prediction.labels(notes)}
-        if probabilities and (chances := prediction.class_probabilities(notes)) is not None:
-            answer["probabilities"] = chances
-        if notes.total:
-            answer["warnings"] = notes.listed
-            if notes.total > len(notes.listed):
-                answer["warnings_total"] = notes.total
-        body = msgspec.json.encode(answer)
-    headers["Server-Timing"] = _timing(decoded - started, predicted - decoded, perf_counter() - predicted)
-    return Response(200, headers, body, {"model": version.name, "version": version.number, "rows": len(table)})
+    body = _written(type_, version, prediction, notes, probabilities)
+    timing = _timing(decoded - started, predicted - decoded, perf_counter() - predicted)
+    facts = {"model": version.name, "version": version.number, "rows": len(table)}
+    return Response(200, {"Content-Type": _HEADERS[type_], "Server-Timing": timing}, body, facts)
 
 
-def _flag(request: Request, key: str, default: bool) -> bool:
+def _written(type_: str, version: Version, prediction: Prediction, notes: Notes, probabilities: bool) -> bytes:
+    if type_ == TEXT:
+        return text.write(prediction)
+    if type_ == CSV:
+        return csv.write(prediction, probabilities)
+    if type_ == JSON_LINES:
+        return jsonlines.write(prediction, probabilities)
+    if type_ == NPY:
+        return npy.write(prediction)
+    answer: dict[str, Any] = {"model": version.name, "version": version.number, "predictions": prediction.labels(notes)}
+    if probabilities and (chances := prediction.class_probabilities(notes)) is not None:
+        answer["probabilities"] = chances
+    if notes.total:
+        answer["warnings"] = notes.listed
+        if notes.total > len(notes.listed):
+            answer["warnings_total"] = notes.total
+    return msgspec.json.encode(answer)
+
+
+def _flag(query: Mapping[str, list[str]], key: str, default: bool) -> bool:
     """A query parameter that is true or false. Raises Invalid for any other value."""
-    values = request.query.get(key)
+    values = query.get(key)
     if not values:
         return default
     try:
@@ -66,6 +103,9 @@ def _timing(decode: float, predict: float, encode: float) -> str:
 
 ROUTES = (
     ("POST", "/predict", predict),
+    ("GET", "/predict", predict_query),
     ("POST", "/models/{name}/predict", predict),
+    ("GET", "/models/{name}/predict", predict_query),
     ("POST", "/models/{name}/versions/{version}/predict", predict),
+    ("GET", "/models/{name}/versions/{version}/predict", predict_query),
 )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -24,6 +26,14 @@ INT64 = np.iinfo(np.int64)
 
 _ARTICLE = {"number": "a number", "integer": "an integer", "boolean": "a boolean", "string": "a string"}
 _EXPECTED = {"datetime": "datetime (ISO 8601 or Unix milliseconds)"}
+# The Python types that a column's values may have; a value of one of them may still be unfit.
+_KINDS: dict[str, set[type]] = {
+    "number": {int, float},
+    "integer": {int, float},
+    "boolean": {bool},
+    "string": {str},
+    "datetime": {int, str},
+}
 
 
 class Missing:
@@ -59,6 +69,38 @@ def build(column: Column, values: Sequence[Any]) -> Array:
     return array
 
 
+def whole(column: Column, values: Sequence[Any]) -> Array | None:
+    """One column's array, or None where at least one of the values does not fit. Much quicker than a ``read`` each."""
+    if set(map(type, values)) - _kinds(column):
+        return None
+    try:
+        array = build(column, values)
+    except (Unfit, OverflowError):
+        return None
+    return None if array.dtype.kind == "f" and np.isinf(array).any() else array
+
+
+def count_unfit(column: Column, values: Sequence[Any]) -> int:
+    """How many of the values ``read`` would refuse."""
+    kinds = _kinds(column)
+    wrong = sum(many for kind, many in Counter(map(type, values)).items() if kind not in kinds)
+    if column.type in ("integer", "datetime"):  # the right type is not enough
+        wrong += sum(not _fits(column, value) for value in values if type(value) in kinds)
+    return wrong
+
+
+def _kinds(column: Column) -> set[type]:
+    return _KINDS[column.type] | {type(None)} if column.nullable else _KINDS[column.type]
+
+
+def _fits(column: Column, value: Any) -> bool:
+    try:
+        read(column, value)
+    except Unfit:
+        return False
+    return True
+
+
 def read(column: Column, value: Any) -> Any:
     """Check one parsed JSON value against its column; return what ``build`` takes.
 
@@ -85,14 +127,66 @@ def read(column: Column, value: Any) -> Any:
 
 
 def as_float(value: int | float) -> float:
-    """A JSON number as float64. Raises Malformed where float64 cannot hold it."""
+    """A number as float64. Raises Malformed where float64 cannot hold it, Unfit for infinity, which NumPy's format has."""
     try:
-        number = float(value)
+        as_float64 = float(value)
     except OverflowError:
-        number = math.inf
-    if math.isinf(number):
-        raise Malformed(f"the number {_short(str(value))} is too large for a 64-bit float")
-    return number
+        raise Malformed(f"the number {_short(str(value))} is too large for a 64-bit float") from None
+    if math.isinf(as_float64):
+        raise Unfit
+    return as_float64
+
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_BOOLEANS = {"true": True, "false": False}
+
+
+class Ambiguous(str):
+    """A text that could mean two values of its column, and so fits none."""
+
+    __slots__ = ()
+
+
+def from_text(column: Column, text: str) -> Any:
+    """The JSON value that a text means in its column (CSV, query string); the text itself where it means none there.
+
+    The empty text is None. Spaces and tabs around what is no string do not count. ``true`` and ``false`` are read
+    in any case, ``1`` and ``0`` are no booleans. Digits in a datetime column are Unix milliseconds, but for eight
+    of them, which could be a date. Raises Malformed for a number that float64 cannot hold.
+    """
+    plain = text if column.type == "string" else text.strip(" \t")
+    if not plain:
+        return None
+    if column.type == "string":
+        return text
+    if column.type == "boolean":
+        return _BOOLEANS.get(plain.lower(), text)
+    if column.type == "datetime":
+        if not _INTEGER.fullmatch(plain):
+            return plain
+        return Ambiguous(text) if len(plain) == 8 else number(plain)
+    return number(plain) if _NUMBER.fullmatch(plain) else text
+
+
+def number(text: str) -> int | float:
+    """A number's text as JSON would have it: an integer is exact, a float never loses an integer that it rounds.
+
+    Raises Malformed where float64 cannot hold it.
+    """
+    if _INTEGER.fullmatch(text):
+        digits = text.lstrip("+-0")
+        if len(digits) > 400:  # int() refuses thousands of digits, and takes its time
+            raise Malformed(f"the number {_short(text)} is too large for a 64-bit float")
+        integer = int(digits or "0")
+        return -integer if text[0] == "-" else integer
+    value = float(text)
+    if math.isinf(value):
+        raise Malformed(f"the number {_short(text)} is too large for a 64-bit float")
+    if abs(value) < EXACT_FLOAT:
+        return value
+    exact = Decimal(text)
+    return int(exact) if exact == exact.to_integral_value() else value
 
 
 def report(bad: BadCells, column: Column, row: int, value: Any) -> None:
@@ -112,14 +206,18 @@ def report(bad: BadCells, column: Column, row: int, value: Any) -> None:
 
 def shown(value: Any) -> str:
     """A parsed JSON value as JSON text, shortened for a message."""
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
     try:
-        return _short(msgspec.json.encode(value).decode())
+        return _short(msgspec.json.encode(str(value) if isinstance(value, Ambiguous) else value).decode())
     except (msgspec.MsgspecError, RecursionError, OverflowError):
         return _short(str(value))
 
 
 def _spoken(value: Any) -> str:
-    noun = {str: "the string ", bool: "the boolean ", list: "the list ", dict: "the object "}.get(type(value), "")
+    noun = {str: "the string ", Ambiguous: "the string ", bool: "the boolean ", list: "the list ", dict: "the object "}.get(
+        type(value), ""
+    )
     return noun + shown(value)
 
 

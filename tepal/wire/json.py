@@ -7,10 +7,8 @@ is wrong with the rest. The fast path must never accept what the slow path would
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
@@ -18,11 +16,11 @@ import msgspec
 import numpy as np
 from msgspec import Raw
 
-from tepal.errors import Malformed
+from tepal.errors import Invalid, Malformed
 from tepal.notes import Notes
 from tepal.signature import Signature
 from tepal.table import Table
-from tepal.wire import cells, shapes
+from tepal.wire import cells, head, shapes, utf8
 
 # Rows need four levels; what is deeper is no row, but may be a value that is told so.
 MAX_DEPTH = 64
@@ -50,7 +48,7 @@ class JsonReader:
         fields = [f"c{i}" for i in range(len(names))]
         rename = dict(zip(fields, names))
         self._types = types
-        self._slow = msgspec.json.Decoder(float_hook=_float).decode
+        self._slow = msgspec.json.Decoder(float_hook=cells.number).decode
         # msgspec takes no name that JSON would have to escape; a model with one is served by the slow path alone.
         self._has_fast = not any(_ESCAPED.search(name) for name in names)
         if not self._has_fast:
@@ -66,6 +64,7 @@ class JsonReader:
         self._lists = msgspec.json.Decoder(lists).decode
         self._envelope = msgspec.json.Decoder(envelope).decode
         self._vectors = _vectors_decoder(tuple(types))
+        self._row = msgspec.json.Decoder(_tuple_of(types)).decode
         self._vector = msgspec.json.Decoder(_vector_type(types)).decode
 
     def read(self, body: bytes, notes: Notes, strict: bool = False) -> Table:
@@ -74,8 +73,7 @@ class JsonReader:
         notes: gets a warning for each unknown column; with ``strict`` they are refused instead.
         Raises Malformed where the bytes are no JSON, Invalid where they are not what the signature says.
         """
-        if body.startswith(b"\xef\xbb\xbf"):  # Excel and PowerShell write a byte order mark
-            body = body[3:]
+        body = utf8.unmarked(body)
         try:
             # msgspec skips over what no type asks for without looking at its encoding.
             if not body.isascii():
@@ -84,6 +82,30 @@ class JsonReader:
         except (*_REFUSED, cells.Unfit, OverflowError):
             table = None
         return table if table is not None else self._explained(body, notes, strict)
+
+    def fast_lines(self, lines: Sequence[bytes]) -> Table | None:
+        """The Table of one record or vector a line, at least one; None where ``values`` must look."""
+        if not self._has_fast:
+            return None
+        try:
+            if lines[0].lstrip(_BLANK)[:1] == b"{":
+                return self._table([msgspec.structs.astuple(self._record(line)) for line in lines])
+            return self._table([self._row(line) for line in lines])
+        except (*_REFUSED, cells.Unfit, OverflowError):
+            return None
+
+    def values(self, lines: Sequence[bytes]) -> list[Any]:
+        """The JSON value of each line. Raises Malformed that names the row."""
+        values: list[Any] = []
+        try:
+            for line in lines:
+                values.append(self._slow(line))
+        except _REFUSED as error:
+            why = str(malformed(line, error)).replace("the body", "the line", 1)
+            raise Malformed(f"row {len(values)}: {why}") from None
+        if _too_deep(values):
+            raise Malformed(NESTED)
+        return values
 
     def _fast(self, body: bytes, inside: str | None = None) -> Table | None:
         """The Table of a body, or None (or a raise) where the slow path must look. inside: the wrapper around it."""
@@ -157,6 +179,8 @@ class JsonReader:
         return Table.from_columns(self._signature, built)
 
     def _explained(self, body: bytes, notes: Notes, strict: bool) -> Table:
+        for part in head.of_list(body.lstrip(_BLANK)):
+            self._look_at_head(part, body, strict)
         try:
             value = self._slow(body)
         except _REFUSED as error:
@@ -164,6 +188,20 @@ class JsonReader:
         if _too_deep(value):
             raise Malformed(NESTED)
         return shapes.table_of(self._signature, value, notes, strict)
+
+    def _look_at_head(self, part: bytes, body: bytes, strict: bool) -> None:
+        """Raise Invalid where the head of a body of JSON has more bad cells than are listed."""
+        try:
+            utf8.check(body)
+            value = self._slow(part)
+            msgspec.json.decode(body, type=Raw)
+        except (*_REFUSED, Malformed):
+            return  # the body says why, or was cut at a wrong place
+        if not _too_deep(value):
+            try:
+                shapes.table_of(self._signature, value, Notes(), strict)
+            except Invalid as error:
+                head.refuse_early(error)
 
 
 def _list_of(type_: Any) -> Any:
@@ -182,17 +220,6 @@ def _vector_type(types: Sequence[Any]) -> Any:
 @lru_cache(maxsize=256)  # a client's own column order costs one compilation, not one a request
 def _vectors_decoder(types: tuple[Any, ...]) -> Callable[[bytes], Rows]:
     return cast(Callable[[bytes], Rows], msgspec.json.Decoder(_list_of(_tuple_of(types))).decode)
-
-
-def _float(text: str) -> int | float:
-    """A JSON number with a point or an exponent, without losing an integer that float64 would round."""
-    value = float(text)
-    if math.isinf(value):
-        raise Malformed(f"the number {text[:60]} is too large for a 64-bit float")
-    if abs(value) < cells.EXACT_FLOAT:
-        return value
-    exact = Decimal(text)
-    return int(exact) if exact == exact.to_integral_value() else value
 
 
 def _too_deep(value: Any) -> bool:
@@ -215,10 +242,10 @@ def malformed(body: bytes, error: Exception) -> Malformed:
     """What is wrong with bytes that are no JSON, for a person who thought that they were."""
     if not body.strip():
         return Malformed("the body is empty; send the rows as JSON")
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in body[:4]:
-        return Malformed("the body is UTF-16 or UTF-32; send UTF-8")
-    if isinstance(error, UnicodeDecodeError):
-        return Malformed("the body is not valid UTF-8")
+    try:
+        utf8.check(body)
+    except Malformed as no_text:
+        return no_text
     if isinstance(error, RecursionError):
         return Malformed(NESTED)
     if "out of range" in str(error):

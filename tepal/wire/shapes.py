@@ -33,32 +33,62 @@ def table_of(signature: Signature, value: Any, notes: Notes, strict: bool) -> Ta
     Raises Invalid that lists every bad cell. Unknown columns are noted, or refused where ``strict``.
     """
     rows, unknown = _Shapes(signature).rows(value)
+    return table_of_rows(signature, rows, unknown, notes, strict)
+
+
+def table_of_items(signature: Signature, items: list[Any], notes: Notes, strict: bool) -> Table:
+    """A Table from one parsed JSON value a row, each a record or a vector: what JSON lines hold. Raises as ``table_of``."""
+    for row, item in enumerate(items):
+        if not isinstance(item, (dict, list)):
+            raise Invalid(f"row {row} is {cells.shown(item)}; a line takes a record or a vector")
+    return table_of_rows(signature, *_Shapes(signature).rows(items), notes, strict)
+
+
+def table_of_rows(
+    signature: Signature, rows: list[Sequence[Any]], unknown: Iterable[str], notes: Notes, strict: bool
+) -> Table:
+    """A Table from rows of JSON values in the signature's order, MISSING where there is none. Raises as ``table_of``."""
+    return table_of_columns(signature, list(zip(*rows)), unknown, notes, strict)
+
+
+def table_of_columns(
+    signature: Signature, columns: Sequence[Sequence[Any]], unknown: Iterable[str], notes: Notes, strict: bool
+) -> Table:
+    """A Table from columns of JSON values, as ``table_of_rows``. There is at least one row."""
     unknown = list(dict.fromkeys(unknown))
     bad = BadCells()
     if strict:
         _refuse_unknown(signature, unknown, bad)
-    read = _read_cells(signature, rows, unknown, bad)
+    arrays = [cells.whole(column, values) for column, values in zip(signature.columns, columns)]
+    doubtful = [i for i, array in enumerate(arrays) if array is None]
+    _look_closer(signature, doubtful, columns, unknown, bad)
     bad.raise_any()
     for name in unknown:
         notes.add(f"the model has no column {quoted(name)}; it was ignored", column=name[:100])
-    columns = [cells.build(column, values) for column, values in zip(signature.columns, zip(*read))]
-    return Table.from_columns(signature, columns)
+    # A column that was in doubt without a bad cell does not exist, but to read it once more costs nothing.
+    for i in doubtful:
+        arrays[i] = cells.build(signature.columns[i], columns[i])
+    return Table.from_columns(signature, [array for array in arrays if array is not None])
 
 
-def _read_cells(signature: Signature, rows: list[Sequence[Any]], unknown: list[str], bad: BadCells) -> list[list[Any]]:
-    read: list[list[Any]] = []
-    for index, row in enumerate(rows):
-        good: list[Any] = []
-        for column, value in zip(signature.columns, row):
+def _look_closer(
+    signature: Signature, doubtful: list[int], columns: Sequence[Sequence[Any]], unknown: list[str], bad: BadCells
+) -> None:
+    """Report the bad cells of the doubtful columns, row by row, and count those that are too many to list."""
+    for row in range(len(columns[0]) if doubtful else 0):
+        if bad.full:
+            for i in doubtful:
+                bad.count(cells.count_unfit(signature.columns[i], columns[i][row:]))
+            return
+        for i in doubtful:
+            column, value = signature.columns[i], columns[i][row]
             if value is MISSING:
-                _report_missing(bad, index, column.name, column.type, unknown)
+                _report_missing(bad, row, column.name, column.type, unknown)
                 continue
             try:
-                good.append(cells.read(column, value))
+                cells.read(column, value)
             except cells.Unfit:
-                cells.report(bad, column, index, value)
-        read.append(good)
-    return read
+                cells.report(bad, column, row, value)
 
 
 def _report_missing(bad: BadCells, row: int, name: str, expected: str, unknown: list[str]) -> None:
@@ -164,10 +194,8 @@ class _Shapes:
         bad = BadCells()
         for row, vector in enumerate(vectors):
             if len(vector) != self.width:
-                wanted = f"{self.width} values ({', '.join(self.names[:20])})"
-                bad.add(
-                    f"row {row} has {_count(vector)}, the model takes {wanted}", row=row, expected=wanted, got=_count(vector)
-                )
+                wanted, got = f"{self.width} values ({', '.join(self.names[:20])})", count_of(vector)
+                bad.add(f"row {row} has {got}, the model takes {wanted}", row=row, expected=wanted, got=got)
         bad.raise_any()
         return list(vectors)
 
@@ -181,13 +209,13 @@ class _Shapes:
         if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
             raise Invalid("'data' takes a list of rows, each a list of values")
         if isinstance(index, list) and len(index) != len(data):
-            raise Invalid(f"'index' has {_count(index)}, 'data' has {_count(data)}")
+            raise Invalid(f"'index' has {count_of(index)}, 'data' has {count_of(data)}")
         bad = BadCells()
         for row, cells_ in enumerate(data):
             if len(cells_) != len(columns):
                 bad.add(
-                    f"row {row} has {_count(cells_)}, 'columns' has {len(columns)}",
-                    row=row, expected=f"{len(columns)} values", got=_count(cells_),
+                    f"row {row} has {count_of(cells_)}, 'columns' has {len(columns)}",
+                    row=row, expected=f"{len(columns)} values", got=count_of(cells_),
                 )  # fmt: skip
         bad.raise_any()
         rows, unknown = self._of_records([dict(zip(columns, row)) for row in data])
@@ -207,7 +235,8 @@ class _Shapes:
         return rows, [name for name in value if name not in self.names]
 
 
-def _count(values: list[Any]) -> str:
+def count_of(values: Sequence[Any]) -> str:
+    """``1 value``, ``2 values``."""
     return f"{len(values)} value" if len(values) == 1 else f"{len(values)} values"
 
 

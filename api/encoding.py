@@ -1,0 +1,44 @@
+"""Content-Encoding: a body as it was before a client compressed it, never larger than the limit."""
+
+from __future__ import annotations
+
+import zlib
+
+from api.errors import BodyTooLarge, UnsupportedMediaType
+from tepal import Malformed
+
+_GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say: gzip's header and checksum
+_BROKEN = "the body is no whole gzip, which Content-Encoding says it is"
+
+
+def inflate(body: bytes, content_encoding: str, limit_mb: int) -> bytes:
+    """The body without its encoding: none, ``identity``, ``gzip`` or ``x-gzip``, once.
+
+    Raises UnsupportedMediaType for any other, BodyTooLarge where more than ``limit_mb`` MiB come out,
+    Malformed where the gzip is broken, cut short or followed by something else.
+    """
+    encoding = content_encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnsupportedMediaType(
+            f"Content-Encoding {content_encoding[:60]!r} is not read here; send the body as it is, or gzip it once"
+        )
+    if not body:
+        return body  # its format says that it is empty
+    left = limit_mb * 1024 * 1024
+    parts: list[bytes] = []
+    while body:  # a gzip may be several, one after the other (RFC 1952, 2.2)
+        member = zlib.decompressobj(_GZIP)
+        try:
+            part = member.decompress(body, left + 1)
+        except zlib.error:
+            raise Malformed(_BROKEN) from None
+        left -= len(part)
+        if left < 0:
+            raise BodyTooLarge(limit_mb)
+        if not member.eof:
+            raise Malformed(_BROKEN)
+        parts.append(part)
+        body = member.unused_data
+    return b"".join(parts)

@@ -1,0 +1,177 @@
+"""CSV to a Table, and predictions to CSV (RFC 4180; any line end; the delimiter is a comma).
+
+The first line is a header when any of its cells is a column's name, or when none of them fits its column's type.
+Everything is text here, so a cell is read as its column's type (``cells.from_text``) and an empty one is null.
+Empty lines are skipped, but for a model of one column, where each is an empty cell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tepal.errors import BadCells, Invalid, Malformed
+from tepal.notes import Notes, quoted
+from tepal.prediction import Prediction, class_key
+from tepal.signature import Column, Signature
+from tepal.table import Table
+from tepal.wire import cells, head, shapes, utf8
+from tepal.wire.cells import MISSING
+
+# A cell may be as long as the body: JSON has no limit of its own either. Python's default is 128 KiB.
+csv.field_size_limit(2**31 - 1)
+
+Rows = list[list[str]]
+
+# How JSON reads a column of numbers, and what such a column is made of: no word is, neither nan nor null.
+_QUICK: dict[str, tuple[bytes, Callable[[bytes], list[Any]]]] = {
+    "number": (b"0123456789+-.eE, \t", msgspec.json.Decoder(list[float | None]).decode),
+    "integer": (b"0123456789+-, \t", msgspec.json.Decoder(list[int | None]).decode),
+}
+
+
+class CsvReader:
+    """Reads CSV bodies against one signature."""
+
+    def __init__(self, signature: Signature):
+        self._signature = signature
+
+    def read(self, body: bytes, notes: Notes, strict: bool = False) -> Table:
+        """The rows of a CSV body as a Table.
+
+        notes: gets a warning for each unknown column; with ``strict`` they are refused instead.
+        Raises Malformed where the bytes are no CSV, Invalid where they are not what the signature says.
+        """
+        text = utf8.decoded(utf8.unmarked(body))
+        if not text.strip():
+            raise Malformed("the body is empty; send the rows as CSV")
+        for part in head.of_lines(text, "\n"):
+            try:
+                self._table(_split(part), Notes(), strict)
+            except Malformed:
+                break
+            except Invalid as error:
+                head.refuse_early(error)
+        return self._table(_split(text), notes, strict)
+
+    def _table(self, rows: Rows, notes: Notes, strict: bool) -> Table:
+        names = self._signature.names
+        if len(names) == 1:
+            rows = [row or [""] for row in rows]
+        elif not all(rows):
+            rows = [row for row in rows if row]
+        if len(rows[0]) == 1 < len(names) and (mark := next((mark for mark in ";\t|" if mark in rows[0][0]), "")):
+            raise Invalid(f"the cells of the first line are separated by {mark!r}; send commas")
+        header = _header(self._signature, rows[0])
+        if header is None:
+            _check_widths(rows, len(names), f"the model takes {len(names)} values ({', '.join(names[:20])})")
+            columns = dict(zip(names, zip(*rows)))
+        else:
+            rows = rows[1:]
+            _check_header(header)
+            if not rows:
+                raise Invalid("there are no rows to predict; the first line was read as a header")
+            _check_widths(rows, len(header), f"the header has {len(header)}")
+            columns = dict(zip(header, zip(*rows)))
+        unknown = [name for name in columns if name not in names]
+        missing = (MISSING,) * len(rows)
+        read = [_values(column, columns.get(column.name, missing)) for column in self._signature.columns]
+        return shapes.table_of_columns(self._signature, read, unknown, notes, strict)
+
+
+def _split(text: str) -> Rows:
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise Malformed(f"the body is not CSV: {error}") from None
+
+
+def _header(signature: Signature, first: Sequence[str]) -> list[str] | None:
+    """The names in the first line; None where that is a row."""
+    names = set(signature.names)
+    stripped = [cell if cell in names else cell.strip(" \t") for cell in first]
+    if not names.isdisjoint(stripped):
+        return stripped
+    filled = [(column, cell) for column, cell in zip(signature.columns, first) if cell.strip(" \t")]
+    return None if any(_fits(column, cell) for column, cell in filled) or not any(map(str.strip, first)) else stripped
+
+
+def _fits(column: Column, cell: str) -> bool:
+    try:
+        cells.read(column, cells.from_text(column, cell))
+    except cells.Unfit:
+        return False
+    except Malformed:
+        return True  # it is a number, though one that is refused
+    return True
+
+
+def _check_header(header: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in header:
+        if name in seen:
+            raise Invalid(f"the header names {quoted(name)} more than once")
+        seen.add(name)
+
+
+def _check_widths(rows: Rows, width: int, wanted: str) -> None:
+    if {*map(len, rows)} == {width}:
+        return
+    bad = BadCells()
+    for row, values in enumerate(rows):
+        if len(values) != width:
+            got = shapes.count_of(values)
+            bad.add(f"row {row} has {got}, {wanted}", row=row, expected=f"{width} values", got=got)
+            if bad.full:
+                bad.count(sum(len(others) != width for others in rows[row + 1 :]))
+                break
+    bad.raise_any()
+
+
+def _values(column: Column, texts: Sequence[Any]) -> Sequence[Any]:
+    """One column's JSON values. texts: all of them ``str``, or all MISSING."""
+    if texts[0] is MISSING:
+        return texts
+    if column.type == "string":
+        return [text or None for text in texts]
+    if column.type in _QUICK:
+        made_of, decode = _QUICK[column.type]
+        joined = ",".join(texts)
+        if joined.isascii() and not joined.encode().translate(None, made_of):
+            joined = ",".join([text or "null" for text in texts]) if "" in texts else joined
+            with contextlib.suppress(msgspec.MsgspecError):
+                values = decode(b"[%s]" % joined.encode())
+                if len(values) == len(texts):  # every cell is one value at least; one with a comma of its own is more
+                    return values
+    return [cells.from_text(column, text) for text in texts]
+
+
+def write(prediction: Prediction, probabilities: bool = True, header: bool = True) -> bytes:
+    """UTF-8 lines that end in ``\\n``: the predictions, then the probabilities of each class.
+
+    The columns are ``prediction`` and ``probability_<class>``; of several outputs ``<output>`` and
+    ``probability_<output>_<class>``. No answer is an empty cell, in quotes where the line would be empty.
+    """
+    labels, chances = prediction.labels(), prediction.class_probabilities() if probabilities else None
+    single = len(prediction.outputs) == 1
+    names = ["prediction"] if single else [output.name for output in prediction.outputs]
+    rows = [[label] if single else list(label.values()) for label in labels]
+    if chances is not None:
+        flat = chances if single else [_flat(row) for row in chances]
+        names += [f"probability_{key}" for key in (flat[0] if flat else ())]
+        rows = [[*row, *chance.values()] for row, chance in zip(rows, flat)]
+    written = io.StringIO(newline="")
+    writer = csv.writer(written, lineterminator="\n")
+    if header:
+        writer.writerow(names)
+    writer.writerows([["" if cell is None else class_key(cell) for cell in row] for row in rows])
+    return written.getvalue().encode()
+
+
+def _flat(chances: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {f"{output}_{key}": chance for output, row in chances.items() for key, chance in row.items()}

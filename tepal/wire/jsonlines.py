@@ -1,0 +1,65 @@
+"""JSON lines to a Table, and predictions to JSON lines: one JSON value a line (https://jsonlines.org).
+
+Each line is one row, a record or a vector; the body is read as the JSON list of its lines would be.
+Empty lines are skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from tepal.errors import Invalid, Malformed
+from tepal.notes import Notes
+from tepal.prediction import Prediction
+from tepal.signature import Signature
+from tepal.table import Table
+from tepal.wire import head, shapes, utf8
+from tepal.wire.json import JsonReader
+
+_EMPTY_LINES = re.compile(rb"\n\s*\n")
+
+
+class JsonLinesReader:
+    """Reads JSON lines against one signature, through its reader of JSON."""
+
+    def __init__(self, signature: Signature, json: JsonReader):
+        self._signature = signature
+        self._json = json
+
+    def read(self, body: bytes, notes: Notes, strict: bool = False) -> Table:
+        """One row a line as a Table.
+
+        notes: gets a warning for each unknown column; with ``strict`` they are refused instead.
+        Raises Malformed where a line is no JSON, Invalid where the rows are not what the signature says.
+        """
+        body = utf8.unmarked(body)
+        utf8.check(body)
+        body = _EMPTY_LINES.sub(b"\n", body.strip())
+        if not body:
+            raise Malformed("the body is empty; send a record or a vector a line")
+        lines = body.split(b"\n")
+        if (table := self._json.fast_lines(lines)) is not None:
+            return table
+        for part in head.of_lines(body, b"\n"):
+            try:
+                self._table(part.rstrip(b"\n").split(b"\n"), Notes(), strict)
+            except Malformed:
+                break
+            except Invalid as error:
+                head.refuse_early(error)
+        return self._table(lines, notes, strict)
+
+    def _table(self, lines: list[bytes], notes: Notes, strict: bool) -> Table:
+        return shapes.table_of_items(self._signature, self._json.values(lines), notes, strict)
+
+
+def write(prediction: Prediction, probabilities: bool = True) -> bytes:
+    """One ``{"prediction": …, "probabilities": …}`` a line; no answer is null."""
+    chances = prediction.class_probabilities() if probabilities else None
+    rows: list[dict[str, Any]] = [{"prediction": label} for label in prediction.labels()]
+    for row, chance in zip(rows, chances or ()):
+        row["probabilities"] = chance
+    return msgspec.json.Encoder().encode_lines(rows)
