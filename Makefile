@@ -22,7 +22,8 @@ test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skippe
 check: lint test ## everything that must hold before a change goes in
 
 fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
-	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/tepal/wire/test_json.py tests/api/test_property.py
+	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/tepal/wire/test_json.py tests/tepal/wire/test_formats.py \
+	  tests/api/test_property.py
 
 lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff check .

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from api.errors import BodyTooLarge, UnsupportedMediaType
 from tepal import Malformed
 
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say: gzip's header and checksum
+_BLOCK = 64 * 1024
+_MOST_MEMBERS = 1000  # each costs more than the few bytes that say it is there
 _BROKEN = "the body is no whole gzip, which Content-Encoding says it is"
 
 
@@ -26,19 +29,25 @@ def inflate(body: bytes, content_encoding: str, limit_mb: int) -> bytes:
         )
     if not body:
         return body  # its format says that it is empty
-    left = limit_mb * 1024 * 1024
-    parts: list[bytes] = []
-    while body:  # a gzip may be several, one after the other (RFC 1952, 2.2)
-        member = zlib.decompressobj(_GZIP)
+    return b"".join(_members(memoryview(body), limit_mb))
+
+
+def _members(body: memoryview, limit_mb: int) -> Iterator[bytes]:
+    """What comes out of each gzip: there may be several, one after the other (RFC 1952, 2.2)."""
+    left, at, members = limit_mb * 1024 * 1024, 0, 0
+    member = zlib.decompressobj(_GZIP)
+    while at < len(body) or not member.eof:
+        if member.eof:
+            member, members = zlib.decompressobj(_GZIP), members + 1
+        block = body[at : at + _BLOCK]
+        if not block or members == _MOST_MEMBERS:
+            raise Malformed(_BROKEN)
         try:
-            part = member.decompress(body, left + 1)
+            part = member.decompress(block, left + 1)
         except zlib.error:
             raise Malformed(_BROKEN) from None
         left -= len(part)
         if left < 0:
             raise BodyTooLarge(limit_mb)
-        if not member.eof:
-            raise Malformed(_BROKEN)
-        parts.append(part)
-        body = member.unused_data
-    return b"".join(parts)
+        at += len(block) - len(member.unused_data)
+        yield part

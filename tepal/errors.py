@@ -81,10 +81,19 @@ class BadCells:
         if self._total <= MAX_LISTED:
             self._details.append(detail)
 
+    @property
+    def total(self) -> int:
+        """How many there are, those that are only counted included."""
+        return self._total
+
+    def invalid(self) -> Invalid:
+        """The refusal, of at least one cell."""
+        return Invalid(self._sentence, self._details, self._total)
+
     def raise_any(self) -> None:
         """Raise Invalid about the cells that were added, if any were."""
         if self._total:
-            raise Invalid(self._sentence, self._details, self._total)
+            raise self.invalid()
 
 
 class NotFound(TepalError):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -138,7 +139,7 @@ def as_float(value: int | float) -> float:
 
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -208,8 +209,14 @@ def shown(value: Any) -> str:
     """A parsed JSON value as JSON text, shortened for a message."""
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, str):
+        value = str(value[:100])
+    elif isinstance(value, list):
+        value = value[:50]  # more than is shown, and quicker than all
+    elif isinstance(value, dict):
+        value = dict(islice(value.items(), 50))
     try:
-        return _short(msgspec.json.encode(str(value) if isinstance(value, Ambiguous) else value).decode())
+        return _short(msgspec.json.encode(value).decode())
     except (msgspec.MsgspecError, RecursionError, OverflowError):
         return _short(str(value))
 

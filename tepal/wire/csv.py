@@ -51,20 +51,30 @@ class CsvReader:
         if not text.strip():
             raise Malformed("the body is empty; send the rows as CSV")
         for part in head.of_lines(text, "\n"):
-            try:
-                self._table(_split(part), Notes(), strict)
-            except Malformed:
-                break
-            except Invalid as error:
-                head.refuse_early(error)
-        return self._table(_split(text), notes, strict)
+            with contextlib.suppress(Malformed):
+                self._refuse_early(part, strict)
+        return self._table(self._split(text), notes, strict)
+
+    def _refuse_early(self, part: str, strict: bool) -> None:
+        rows = self._split(part)
+        if len(rows) < 2:
+            return  # a header, if that
+        try:
+            self._table(rows, Notes(), strict)
+        except Invalid as error:
+            head.refuse_early(error)
+
+    def _split(self, text: str) -> Rows:
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            if len(self._signature.names) == 1:
+                return [row or [""] for row in rows]
+            return [*filter(None, rows)]
+        except csv.Error as error:
+            raise Malformed(f"the body is not CSV: {error}") from None
 
     def _table(self, rows: Rows, notes: Notes, strict: bool) -> Table:
         names = self._signature.names
-        if len(names) == 1:
-            rows = [row or [""] for row in rows]
-        elif not all(rows):
-            rows = [row for row in rows if row]
         if len(rows[0]) == 1 < len(names) and (mark := next((mark for mark in ";\t|" if mark in rows[0][0]), "")):
             raise Invalid(f"the cells of the first line are separated by {mark!r}; send commas")
         header = _header(self._signature, rows[0])
@@ -82,13 +92,6 @@ class CsvReader:
         missing = (MISSING,) * len(rows)
         read = [_values(column, columns.get(column.name, missing)) for column in self._signature.columns]
         return shapes.table_of_columns(self._signature, read, unknown, notes, strict)
-
-
-def _split(text: str) -> Rows:
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise Malformed(f"the body is not CSV: {error}") from None
 
 
 def _header(signature: Signature, first: Sequence[str]) -> list[str] | None:

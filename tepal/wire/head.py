@@ -11,7 +11,7 @@ from typing import AnyStr
 
 from tepal.errors import MAX_LISTED, Invalid
 
-HEAD = 256 * 1024
+HEAD = 128 * 1024
 
 
 def of_lines(body: AnyStr, newline: AnyStr) -> Iterator[AnyStr]:
@@ -32,7 +32,9 @@ def of_list(body: bytes) -> Iterator[bytes]:
             yield body[: end + 1] + b"]"
 
 
-def refuse_early(error: Invalid) -> None:
-    """Raise what was found in a head where the rest would add nothing to the list."""
+def refuse_early(error: Invalid, looked_at: str = f"{HEAD // 1024} KiB", every: bool = False) -> None:
+    """Raise what was found in a head where the rest would add nothing to the list, or (``every``) to the count."""
     if error.total > MAX_LISTED:
-        raise Invalid(f"{error} (only the first {HEAD // 1024} KiB were looked at)", error.details, error.total) from None
+        raise Invalid(f"{error} (only the first {looked_at} were looked at)", error.details, error.total) from None
+    if every or not error.total:
+        raise error

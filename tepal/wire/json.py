@@ -16,11 +16,12 @@ import msgspec
 import numpy as np
 from msgspec import Raw
 
-from tepal.errors import Invalid, Malformed
+from tepal.errors import Malformed
 from tepal.notes import Notes
 from tepal.signature import Signature
 from tepal.table import Table
 from tepal.wire import cells, head, shapes, utf8
+from tepal.wire.skim import Skim
 
 # Rows need four levels; what is deeper is no row, but may be a value that is told so.
 MAX_DEPTH = 64
@@ -64,6 +65,7 @@ class JsonReader:
         self._lists = msgspec.json.Decoder(lists).decode
         self._envelope = msgspec.json.Decoder(envelope).decode
         self._vectors = _vectors_decoder(tuple(types))
+        self._skim = Skim(signature)
         self._row = msgspec.json.Decoder(_tuple_of(types)).decode
         self._vector = msgspec.json.Decoder(_vector_type(types)).decode
 
@@ -75,6 +77,10 @@ class JsonReader:
         """
         body = utf8.unmarked(body)
         try:
+            # Some values are only looked at once all are read, so the first ones go first.
+            for part in () if self._signature.numeric or not self._has_fast else head.of_list(body):
+                if self._fast(part) is None:
+                    return self._explained(body, notes, strict)
             # msgspec skips over what no type asks for without looking at its encoding.
             if not body.isascii():
                 body.decode()
@@ -179,8 +185,13 @@ class JsonReader:
         return Table.from_columns(self._signature, built)
 
     def _explained(self, body: bytes, notes: Notes, strict: bool) -> Table:
-        for part in head.of_list(body.lstrip(_BLANK)):
-            self._look_at_head(part, body, strict)
+        if len(body) > head.HEAD and self._has_fast and body.strip():
+            try:
+                utf8.check(body)
+                msgspec.json.decode(body, type=Raw)
+            except (*_REFUSED, Malformed) as error:
+                raise malformed(body, error) from None
+            self._skim.refuse(body, strict)
         try:
             value = self._slow(body)
         except _REFUSED as error:
@@ -188,20 +199,6 @@ class JsonReader:
         if _too_deep(value):
             raise Malformed(NESTED)
         return shapes.table_of(self._signature, value, notes, strict)
-
-    def _look_at_head(self, part: bytes, body: bytes, strict: bool) -> None:
-        """Raise Invalid where the head of a body of JSON has more bad cells than are listed."""
-        try:
-            utf8.check(body)
-            value = self._slow(part)
-            msgspec.json.decode(body, type=Raw)
-        except (*_REFUSED, Malformed):
-            return  # the body says why, or was cut at a wrong place
-        if not _too_deep(value):
-            try:
-                shapes.table_of(self._signature, value, Notes(), strict)
-            except Invalid as error:
-                head.refuse_early(error)
 
 
 def _list_of(type_: Any) -> Any:

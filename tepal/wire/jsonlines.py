@@ -6,6 +6,7 @@ Empty lines are skipped.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -37,22 +38,24 @@ class JsonLinesReader:
         """
         body = utf8.unmarked(body)
         utf8.check(body)
-        body = _EMPTY_LINES.sub(b"\n", body.strip())
+        body = body.strip()
         if not body:
             raise Malformed("the body is empty; send a record or a vector a line")
-        lines = body.split(b"\n")
+        for part in head.of_lines(body, b"\n"):
+            with contextlib.suppress(Malformed):
+                self._refuse_early(part, strict)
+        return self._table(body, notes, strict)
+
+    def _refuse_early(self, part: bytes, strict: bool) -> None:
+        try:
+            self._table(part.strip(), Notes(), strict)
+        except Invalid as error:
+            head.refuse_early(error)
+
+    def _table(self, body: bytes, notes: Notes, strict: bool) -> Table:
+        lines = _EMPTY_LINES.sub(b"\n", body).split(b"\n")
         if (table := self._json.fast_lines(lines)) is not None:
             return table
-        for part in head.of_lines(body, b"\n"):
-            try:
-                self._table(part.rstrip(b"\n").split(b"\n"), Notes(), strict)
-            except Malformed:
-                break
-            except Invalid as error:
-                head.refuse_early(error)
-        return self._table(lines, notes, strict)
-
-    def _table(self, lines: list[bytes], notes: Notes, strict: bool) -> Table:
         return shapes.table_of_items(self._signature, self._json.values(lines), notes, strict)
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import ast
 import io
+import math
 import struct
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tepal.errors import Invalid, Malformed
+from tepal.errors import MAX_LISTED, BadCells, Invalid, Malformed
 from tepal.notes import Notes
 from tepal.prediction import Prediction, class_key
 from tepal.signature import Signature
 from tepal.table import Array, Table
-from tepal.wire import shapes
+from tepal.wire import cells, head, shapes
 
 MAGIC = b"\x93NUMPY"
+
+# Rows that are looked at first, so that to refuse an array that is unfit throughout costs little.
+HEAD_ROWS = 10_000
 
 # NumPy's own bound on what it lets Python's parser see.
 MAX_HEADER = 10_000
@@ -49,10 +53,32 @@ class NpyReader:
         """
         array = self._array(body, _header(body))
         if self._signature.numeric and array.dtype.kind in "fiu":
-            matrix = np.array(array, dtype=np.float64, order="C")
+            with np.errstate(invalid="ignore"):  # a NaN of another width may be a signalling one
+                matrix = np.array(array, dtype=np.float64, order="C")
             nulls = [column.nullable for column in self._signature.columns]
-            if np.where(nulls, ~np.isinf(matrix), np.isfinite(matrix)).all():
+            matrix[np.isnan(matrix)] = np.nan  # one null like another: a NaN has room for other bits
+            unfit = ~np.where(nulls, ~np.isinf(matrix), np.isfinite(matrix))
+            if not unfit.any():
                 return Table.from_matrix(self._signature, matrix)
+            raise self._unfit(matrix, unfit)
+        if len(array) > HEAD_ROWS:
+            try:
+                self._table(array[:HEAD_ROWS], Notes(), strict)
+            except Invalid as error:
+                head.refuse_early(error, f"{HEAD_ROWS} rows")
+        return self._table(array, notes, strict)
+
+    def _unfit(self, matrix: Array, unfit: Array) -> Invalid:
+        bad = BadCells()
+        first = np.flatnonzero(unfit.any(axis=1))[:MAX_LISTED]
+        for row in first.tolist():
+            for column in np.flatnonzero(unfit[row]).tolist():
+                value = matrix[row, column].item()
+                cells.report(bad, self._signature.columns[column], row, None if math.isnan(value) else value)
+        bad.count(int(np.count_nonzero(unfit)) - bad.total)
+        return bad.invalid()
+
+    def _table(self, array: Array, notes: Notes, strict: bool) -> Table:
         columns = [_plain(array[:, i]) for i in range(array.shape[1])]
         return shapes.table_of_columns(self._signature, columns, (), notes, strict)
 
@@ -105,6 +131,7 @@ def _plain(array: Array) -> list[Any]:
     if kind == "f":
         return [None if value != value else value for value in array.tolist()]  # noqa: PLR0124 NaN alone
     if kind == "M":
+        array = array.astype(array.dtype.newbyteorder("="))  # NumPy spells the other byte order's moments wrong
         rest = {"Y": "-01-01", "M": "-01"}.get(np.datetime_data(array.dtype)[0], "")
         return [None if text == "NaT" else text + rest for text in np.datetime_as_string(array).tolist()]
     if kind in "US":

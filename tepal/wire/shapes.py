@@ -235,6 +235,12 @@ class _Shapes:
         return rows, [name for name in value if name not in self.names]
 
 
+def too_wide(signature: Signature, seen: int) -> Invalid:
+    """The refusal of a first row that has more values than the model takes, of which ``seen`` were counted."""
+    width, names = len(signature.names), ", ".join(signature.names[:20])
+    return Invalid(f"row 0 has {seen} values or more, the model takes {width} values ({names})")
+
+
 def count_of(values: Sequence[Any]) -> str:
     """``1 value``, ``2 values``."""
     return f"{len(values)} value" if len(values) == 1 else f"{len(values)} values"
