@@ -11,7 +11,7 @@ from typing import AnyStr
 
 from tepal.errors import MAX_LISTED, Invalid
 
-HEAD = 128 * 1024
+HEAD = 64 * 1024
 
 
 def of_lines(body: AnyStr, newline: AnyStr) -> Iterator[AnyStr]:
@@ -21,13 +21,13 @@ def of_lines(body: AnyStr, newline: AnyStr) -> Iterator[AnyStr]:
         yield body[:end]
 
 
-def of_list(body: bytes) -> Iterator[bytes]:
+def of_list(body: bytes, at_most: int = HEAD) -> Iterator[bytes]:
     """The first items of a long JSON list of lists or objects, as a list; nothing for another body.
 
     Cut inside of an item or a text, what it yields is no JSON: one more bracket closes nothing else.
     """
     if len(body) > HEAD and body[:1] == b"[":
-        end = max(body.rfind(b"],", 0, HEAD), body.rfind(b"},", 0, HEAD))
+        end = max(body.rfind(b"],", 0, at_most), body.rfind(b"},", 0, at_most))
         if end > 0:
             yield body[: end + 1] + b"]"
 

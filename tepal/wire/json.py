@@ -7,6 +7,7 @@ is wrong with the rest. The fast path must never accept what the slow path would
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -75,12 +76,11 @@ class JsonReader:
         notes: gets a warning for each unknown column; with ``strict`` they are refused instead.
         Raises Malformed where the bytes are no JSON, Invalid where they are not what the signature says.
         """
-        body = utf8.unmarked(body)
+        if body.startswith(b"\xef\xbb\xbf"):  # Excel and PowerShell write a byte order mark
+            body = utf8.unmarked(body)
         try:
-            # Some values are only looked at once all are read, so the first ones go first.
-            for part in () if self._signature.numeric or not self._has_fast else head.of_list(body):
-                if self._fast(part) is None:
-                    return self._explained(body, notes, strict)
+            if len(body) > head.HEAD:
+                self._try_first(body)
             # msgspec skips over what no type asks for without looking at its encoding.
             if not body.isascii():
                 body.decode()
@@ -88,6 +88,13 @@ class JsonReader:
         except (*_REFUSED, cells.Unfit, OverflowError):
             table = None
         return table if table is not None else self._explained(body, notes, strict)
+
+    def _try_first(self, body: bytes) -> None:
+        """Raise where the first rows do not fit: some values are only looked at once all are read, which is late."""
+        if self._has_fast:
+            for part in head.of_list(body, at_most=4096):
+                with contextlib.suppress(msgspec.DecodeError):  # it may have been cut at a wrong place
+                    self._fast(part)
 
     def fast_lines(self, lines: Sequence[bytes]) -> Table | None:
         """The Table of one record or vector a line, at least one; None where ``values`` must look."""
