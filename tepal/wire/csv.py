@@ -48,7 +48,7 @@ class CsvReader:
         Raises Malformed where the bytes are no CSV, Invalid where they are not what the signature says.
         """
         text = utf8.decoded(utf8.unmarked(body))
-        if not text.strip():
+        if not text.strip(" \t\r\n"):
             raise Malformed("the body is empty; send the rows as CSV")
         for part in head.of_lines(text, "\n"):
             with contextlib.suppress(Malformed):

@@ -108,10 +108,11 @@ def test_a_csv_without_header_is_a_matrix(drawn):
     expected = outcome(lambda notes: readers.json.read(json.dumps(rows).encode(), notes))
     if not isinstance(expected[0], list):
         return  # a first line of which no cell fits is a header
-    if any(cell in signature.names for cell in rows[0]):
-        return
+    body = as_csv(None, [map(plain, row) for row in rows])
+    if any(cell in signature.names for cell in rows[0]) or b"\0" in body[:4] or not body.strip():
+        return  # a header; what looks like UTF-16; an empty body
 
-    assert outcome(lambda notes: readers.csv.read(as_csv(None, [map(plain, row) for row in rows]), notes)) == expected
+    assert outcome(lambda notes: readers.csv.read(body, notes)) == expected
 
 
 @given(tables(), st.text(max_size=5).filter(lambda name: name.strip(" \t") == name))
