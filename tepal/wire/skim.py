@@ -50,12 +50,13 @@ class Skim:
         except _UNREADABLE:
             return  # whoever reads it all says why
         except Invalid as error:
-            head.refuse_early(error, every=reduced is not None and reduced[1])
+            head.refuse_early(error, every=reduced is not None and reduced[1] and not strict)
 
     def _reduced(self, body: bytes) -> Reduced:
         return self._of_object(body) if body[:1] == b"{" else self._of_list(body)
 
-    def _of_list(self, body: bytes) -> Reduced:
+    def _of_list(self, body: bytes, named: bool = False) -> Reduced:
+        """named: the values have names of their own, so that there may be more than the model takes."""
         if len(body) <= head.HEAD:
             return self._decode(body), True
         for cut in head.of_list(body):
@@ -63,6 +64,8 @@ class Skim:
                 return self._decode(cut), False
             except _UNREADABLE:
                 continue
+        if named:
+            return None
         values = self._flat(body)
         if values is not None and self._width == 1:
             return values, False
@@ -92,7 +95,7 @@ class Skim:
         }
         known = [name for name in self._signature.names if name in given]
         if {"columns", "data"} <= given.keys() and not {"columns", "data"} & {*known}:
-            rows = self._of_list(given["data"]) if len(given["columns"]) <= head.HEAD else None
+            rows = self._of_list(given["data"], named=True) if len(given["columns"]) <= head.HEAD else None
             return rows and ({"columns": self._decode(given["columns"]), "data": rows[0]}, rows[1])
         if known and all(given[name][:1] == b"[" for name in known):
             lists = [self._flat(given[name]) for name in known]

@@ -162,6 +162,31 @@ def test_what_is_bad_only_at_the_end_is_found(format_, good, bad, around):
     assert caught.value.details[0]["row"] in (rows, 0)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda extra: {"columns": [*"abcd", *extra], "data": [[1, 2, 3, 4, *["x" * 40] * len(extra)]]},
+        lambda extra: {
+            "dataframe_split": {"data": [[4, 3, *["x" * 40] * len(extra), 2, 1]], "columns": [*"dc", *extra, *"ba"]}
+        },
+        lambda extra: {**{name: ["x" * 40] for name in extra}, "a": [1], "b": [2], "c": [3], "d": [4]},
+        lambda extra: [{**dict.fromkeys(extra, "x" * 40), "a": 1, "b": 2, "c": 3, "d": 4}],
+        lambda extra: {"instances": {**dict.fromkeys(extra, "x" * 40), "a": 1, "b": 2, "c": 3, "d": 4}},
+        lambda extra: {"a": 9, **dict.fromkeys(extra, "x" * 40), "b": 2, "c": 3, "d": 4},
+    ],
+    ids=["split", "wrapped split", "columns", "records", "wrapped record", "record"],
+)
+def test_what_is_large_and_good_is_never_refused_by_its_head(make):
+    extra = [f"extra{i}" for i in range(3000)]
+    notes = Notes()
+
+    assert len(Readers(NUMBERS).read("json", encode(make(extra)), notes)) == 1
+    assert notes.total >= len(extra)
+    with pytest.raises(Invalid) as caught:
+        Readers(NUMBERS).read("json", encode(make(extra)), Notes(), strict=True)
+    assert caught.value.total > 20
+
+
 @pytest.mark.parametrize("inside", [b"],", b"},", b'\\"},', b"[[", b"{"])
 def test_a_head_cut_within_a_text_is_not_taken_for_the_body(inside):
     signature = Signature((Column("a", "number", "float64"), Column("s", "string", "object")), "frame")
