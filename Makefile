@@ -4,7 +4,7 @@ PY ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test check fuzz lint up down lock clean
+.PHONY: help run train test check fuzz lint up down env lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ up: ## build and start the whole stack with Docker Compose, on http://127.0.0.1:
 
 down: ## stop the stack
 	docker compose down
+
+env: .venv/serve ## write .env.example again, from the table of settings
+	$(BIN)/python -m api --env-example > .env.example
 
 lock: ## pin every dependency again, with hashes, for Python 3.11 and later (needs uv)
 	uv pip compile --quiet --upgrade $(LOCK) --extra serve --output-file requirements.txt

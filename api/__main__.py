@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from api.settings import SETTINGS, SettingError, Settings
+from api.settings import SETTINGS, SettingError, Settings, env_example
 
 
 def main() -> None:
@@ -15,6 +15,9 @@ def main() -> None:
 
     Exit code 3 for a setting that cannot be used, 1 where another program has the port.
     """
+    if sys.argv[1:] == ["--env-example"]:
+        print(env_example(), end="")
+        sys.exit(0)
     if sys.argv[1:]:
         print(usage())
         sys.exit(0 if sys.argv[1] in ("-h", "--help") else 2)
@@ -58,8 +61,9 @@ def usage() -> str:
     ]
     for setting in SETTINGS:
         default = f" (default {setting.default})" if setting.default else ""
-        lines.append(f"  {setting.variable:<24}{setting.means}{default}")
-    return "\n".join([*lines, "", "Example: PORT=9000 MODELS=iris python -m api"])
+        lines.append(f"  {setting.variable:<24}{setting.means.replace('`', '')}{default}")
+    example = "Example: PORT=9000 MODELS=iris python -m api"
+    return "\n".join([*lines, "", "--env-example prints a file of them for Docker Compose.", "", example])
 
 
 if __name__ == "__main__":

@@ -85,6 +85,9 @@ SETTINGS = (
         "READY", "all", "all or any", "`/readyz` is 200 when all models can serve, or when any can", _one_of("all", "any")
     ),
     Setting(
+        "RUNTIME", "auto", "auto or sklearn", "`auto` or `sklearn`: the estimator itself, so far", _one_of("auto", "sklearn")
+    ),
+    Setting(
         "ALLOW_VERSION_MISMATCH",
         "false",
         "true or false",
@@ -92,6 +95,25 @@ SETTINGS = (
         _yes_or_no,
     ),
 )
+
+# What Docker Compose alone takes; the service itself reads none of them.
+COMPOSE = (
+    Setting(
+        "BIND", "127.0.0.1", "an address", "the address that nginx is published on; `0.0.0.0` lets other machines in", str
+    ),
+    Setting("PUBLISHED_PORT", "8080", "a port, 1–65535", "the port of nginx", _whole(1, 65535)),
+    Setting("PYTHON", "3.13", "3.11–3.14", "the Python that the image is built with, for a model that was made there", str),
+)
+_OF_THE_IMAGE = ("PORT", "HOST", "MODEL_STORE")  # settled in a container
+
+
+def env_example() -> str:
+    """The text of ``.env.example``: every setting that Compose passes on, each as a comment with its default."""
+    lines = ["# Settings for Docker Compose: copy this file to .env, and take the `# ` from the lines that you change."]
+    for setting in (*COMPOSE, *SETTINGS):
+        if setting.variable not in _OF_THE_IMAGE:
+            lines += ["", f"# {setting.means[0].upper()}{setting.means[1:]}.", f"# {setting.variable}={setting.default}"]
+    return "\n".join([*lines, ""])
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_requests: int
     max_body_mb: int
     ready: str
+    runtime: str
     allow_version_mismatch: bool
 
     @classmethod
