@@ -98,9 +98,7 @@ SETTINGS = (
 
 # What Docker Compose alone takes; the service itself reads none of them.
 COMPOSE = (
-    Setting(
-        "BIND", "127.0.0.1", "an address", "the address that nginx is published on; `0.0.0.0` lets other machines in", str
-    ),
+    Setting("BIND", "127.0.0.1", "an address", "the address of nginx; `0.0.0.0` lets other machines in", str),
     Setting("PUBLISHED_PORT", "8080", "a port, 1–65535", "the port of nginx", _whole(1, 65535)),
     Setting("PYTHON", "3.13", "3.11–3.14", "the Python that the image is built with, for a model that was made there", str),
 )

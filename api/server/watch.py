@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from api import observe
 from api.exchange import Exchange
 
 # The most seconds between two looks. No request is due sooner after it came, but one that waited for a thread.
@@ -51,5 +52,8 @@ class Watch(threading.Thread):
                 if exchange.deadline > now:
                     wake = min(wake, exchange.deadline)
                 elif exchange.claim():
-                    self._late(connection)
+                    try:
+                        self._late(connection)
+                    except Exception as error:  # noqa: BLE001 without this thread, nothing would ever be late again
+                        observe.log_exception(error, exchange.identity or "-")
             time.sleep(max(wake - time.monotonic(), 0.005))

@@ -146,7 +146,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         self._queue.look()
         self._run_next()
-        self.set_accept_enabled(self.alive)
+        if self.nr_conns >= self.worker_connections:
+            self._close_oldest()
+        self.set_accept_enabled(self.alive and self.nr_conns < self.worker_connections)
         if self._queue.waiting or (self.alive and not self._accepting):
             timeout = GLANCE
         if self._queue.stalled():
@@ -154,6 +156,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while self._leaving and self._leaving[0].timeout <= time.monotonic():
             self._drained(self._leaving[0])
         super().wait_for_and_dispatch_events(timeout)
+
+    def _close_oldest(self) -> None:
+        """Of the connections on which nothing comes: many of them must not keep out one that has a request."""
+        for idle in (self.pending_conns, self.keepalived_conns):
+            if idle:
+                idle[0].timeout = 0
+                break
+        self.murder_pending()
+        self.murder_keepalived()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled and self._has_room())

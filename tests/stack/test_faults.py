@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import random
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +18,8 @@ from typing import NamedTuple
 import pytest
 
 from tests import servers
-from tests.stack.load import Load
+from tests.models import Stall
+from tests.stack.load import Load, Question, quantile
 
 RATE = 120  # requests a second
 SECONDS = int(os.environ.get("FAULT_SECONDS", "30"))  # for which each fault is done again and again
@@ -68,4 +73,113 @@ def test_workers_are_replaced_after_so_many_requests(store):
     with house(store, MAX_REQUESTS="100") as parts:
         endure(Load(parts.door.port, rate=RATE), lambda: None, 1)
 
+        ended = parts.api.log.read_text().count("Autorestarting")
+        assert ended == 0  # at the level of warnings it is silent about what is meant to happen
+
+
+@pytest.mark.parametrize("together", [1, 4])
+def test_a_model_that_never_returns_costs_nobody_else_anything(store, together):
+    """Each caller of it has its 504 at the deadline; the others' answers are as quick as without it."""
+    with house(store, TIMEOUT="2") as parts:
+        with Load(parts.door.port, rate=RATE) as quiet:
+            time.sleep(SECONDS / 3)
+        stuck: list[tuple[int, float]] = []
+        askers = []
+        with Load(parts.door.port, rate=RATE, in_time=2.5) as load:
+            end = time.monotonic() + SECONDS / 3
+            while time.monotonic() < end:
+                for _ in range(together):
+                    askers.append(
+                        threading.Thread(target=lambda: stuck.append(ask_stall(parts.door.port, 60, Stall.SLEEPS)))
+                    )
+                    askers[-1].start()
+                time.sleep(together)
+        for asker in askers:
+            asker.join()
+
+        print(f"quiet: {quiet}\nbeside {len(stuck)} that sleep: {load}, p99 {load.p99 / quiet.p99:.1f} times the quiet one")
+        assert load.failures == []
+        assert {status for status, _ in stuck} == {504}
+        assert max(seconds for _, seconds in stuck) < 2.5
         assert len(parts.api.workers()) == 2
+
+
+def ask_stall(port: int, seconds: float, way: int) -> tuple[int, float]:
+    """Status, and seconds that it took."""
+    started = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/models/stall/predict", json.dumps([seconds, way]))
+    status = connection.getresponse().status
+    connection.close()
+    return status, time.monotonic() - started
+
+
+def test_a_worker_that_gives_nothing_back_is_ended_and_its_callers_get_504(store):
+    """Native code that never lets go of the interpreter: two tries, within the deadline or little more."""
+    with house(store) as parts:
+        with Load(parts.door.port, rate=RATE) as load:
+            status, seconds = ask_stall(parts.door.port, 60, Stall.HOLDS)
+
+        print(f"{status} after {seconds:.1f} s; beside it: {load}")
+        assert status == 504
+        assert len(load.failures) <= 0.01 * load.sent  # those whose second try was where the held one's was, too
+        assert ask_stall(parts.door.port, 0, Stall.SLEEPS)[0] == 200
+        assert len(parts.api.workers()) == 2
+
+
+def test_twice_as_much_as_can_be_answered_is_half_refused(store):
+    """The excess gets 503 at once; what is accepted is answered about as quickly as ever, and as much of it as ever."""
+    question = (Question([0.05, Stall.SLEEPS], 0.05),)
+    with house(store) as parts:
+        stall = {"path": "/models/stall/predict", "questions": question}
+        with Load(parts.door.port, rate=80, **stall) as quiet:
+            time.sleep(SECONDS / 3)
+        with Load(parts.door.port, rate=10**6, connections=8, allowed=(503,), **stall) as closed:
+            time.sleep(SECONDS / 3)
+        capacity = closed.statuses[200] / (SECONDS / 3)
+        alive = []
+        with Load(parts.door.port, rate=int(2 * capacity), connections=120, allowed=(503,), **stall) as load:
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                time.sleep(0.5)
+                started = time.monotonic()
+                alive.append((get(parts.door.port, "/livez"), time.monotonic() - started))
+        goodput = load.statuses[200] / SECONDS
+
+        print(f"{capacity:.0f}/s can be answered; of {load.sent / SECONDS:.0f}/s were {goodput:.0f}/s: {load}")
+        print(f"p99 {load.p99 / quiet.p99:.2f} times the quiet one; refused in p50 {quantile(load.refused, 0.5):.4f} s")
+        assert load.failures == []
+        assert set(load.statuses) == {200, 503}
+        assert load.p99 <= 2 * quiet.p99
+        assert goodput >= 0.95 * capacity
+        assert quantile(load.refused, 0.99) < quantile(load.seconds, 0.5)
+        assert {status for status, _ in alive} == {200}
+
+
+def get(port: int, path: str) -> int:
+    """The status of a GET."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("way_in", ["door", "api"])
+def test_a_thousand_idle_and_slow_connections_harm_nobody(store, way_in):
+    """Silent ones cost no thread, be they at nginx or at gunicorn; a slow head or body waits in nginx."""
+    with house(store) as parts, contextlib.ExitStack() as connections:
+        port = getattr(parts, way_in).port
+        for number in range(1000):
+            client = connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            if way_in == "door" and number % 2:
+                client.sendall(
+                    b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+                    + (b"Content-Length: 17\r\n\r\n[5.9" if number % 4 == 1 else b"")
+                )
+        with Load(port, rate=RATE) as load:
+            time.sleep(SECONDS / 3)
+
+        print(load)
+        assert load.failures == []
+        assert load.sent > 0.9 * RATE * SECONDS / 3
