@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import traceback
@@ -44,6 +45,16 @@ def log_exception(error: Exception, identity: str) -> None:
 def log(**fields: Any) -> None:
     """Write one JSON line to standard output, in one call, so that lines of several workers do not mix."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = msgspec.json.encode({"time": time, **fields}) + b"\n"
+    line = _line({"time": time, **fields})
     with contextlib.suppress(OSError):  # a full disk or a closed pipe must not cost an answer
-        os.write(STDOUT, line)
+        os.write(STDOUT, line + b"\n")
+
+
+def _line(fields: dict[str, Any]) -> bytes:
+    """One line of JSON that moves no terminal's cursor, whatever words of another's are in it."""
+    with contextlib.suppress(UnicodeEncodeError):  # half a surrogate pair
+        line = msgspec.json.encode(fields)
+        if line.decode().isprintable():
+            return line
+    # Slower; escapes what msgspec leaves as it is: DEL, the controls above ASCII, marks that turn the text around.
+    return json.dumps(fields, default=str, separators=(",", ":")).replace("\x7f", r"\u007f").encode()
