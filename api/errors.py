@@ -102,8 +102,11 @@ def respond(error: Exception, request_id: str) -> Response:
     return response
 
 
+# Code by status where it is not the status's phrase as Python has it: 3.13 gave 414 the one of RFC 9110.
+_NOT_HTTP = {400: "malformed_body", 414: "uri_too_long"}
+
+
 def _status(error: Exception) -> tuple[int, str]:
     if isinstance(error, NotHTTP):
-        phrase = HTTPStatus(error.status).name.lower()
-        return error.status, "malformed_body" if error.status == 400 else phrase
+        return error.status, _NOT_HTTP.get(error.status) or HTTPStatus(error.status).name.lower()
     return TABLE.get(type(error), (500, "internal_error"))
