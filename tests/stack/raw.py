@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,16 +79,20 @@ class Heard(NamedTuple):
         return [answer.status for answer in self.answers]
 
 
-def converse(port: int, request: bytes, *, heads: int = 0, idle: float = PATIENCE) -> Heard:
+def converse(port: int, request: bytes, *, heads: int = 0, idle: float = PATIENCE, cut: int = 0) -> Heard:
     """Send bytes on one connection, then read until the server closes, or is silent for ``idle`` seconds.
 
     After that silence the client says that it has no more to send, and reads what there still is. heads: how many of
-    the first answers are to HEAD.
+    the first answers are to HEAD. cut: the byte before which a new packet begins.
     """
     data, closed = b"", True
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         with contextlib.suppress(ConnectionError):  # refused before all was sent; the answer is there
-            connection.sendall(request)
+            if cut:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.sendall(request[:cut])
+                time.sleep(0.001)
+            connection.sendall(request[cut:])
         connection.settimeout(idle)
         try:
             data += _until_closed(connection)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.stack.desync import CASES, INNER, Case, get
+from tests.stack.desync import CASES, CHUNKS, INNER, SECOND, TE, Case, get, post
 from tests.stack.raw import IDLE, PATIENCE, LogReader, Way, converse, error_of
 
 # Whose answers came before the next request's, as the words of ``desync.py``.
@@ -94,6 +94,28 @@ def test_there_are_as_many_cases_as_promised():
     """Each under a name of its own."""
     assert len({case.name for case in CASES}) == len(CASES) >= 300
     assert sum(b"smuggled" in case.bytes_for("") for case in CASES) >= 40
+
+
+CHUNKED = post(TE, body=b"5;a=b\r\n[5.9,\r\nC\r\n3.0,5.1,1.8]\r\n0\r\nX-Sum: 1\r\n\r\n")
+BROKEN = post(TE, b"Content-Length: 17", body=CHUNKS)
+
+
+@pytest.mark.parametrize(("request_", "expected"), [(CHUNKED, [200, 404]), (BROKEN, [400])], ids=["chunks", "CL.TE"])
+def test_it_is_the_same_request_in_any_two_packets(way, request_, expected):
+    """Where the network cuts a request makes no difference to how it is read."""
+    whole = request_.replace(b"{id}", b"cut") + SECOND.replace(b"tepal", b"tepal\r\nConnection: close")
+    for cut in range(1, len(whole)):
+        assert converse(way.port, whole.replace(b"{id}", b"cut"), cut=cut).statuses == expected, whole[:cut]
+
+
+def test_a_thousand_requests_in_one_packet_are_answered_in_their_order(way):
+    """Each as its own, until the server says that it closes."""
+    following = b"".join(get().replace(b"{id}", b"in-order-%d" % number) for number in range(1000))
+    heard = converse(way.port, following + get(b"Connection: close").replace(b"{id}", b"in-order-1000"))
+
+    assert [answer.identity for answer in heard.answers] == [f"in-order-{n}-first" for n in range(len(heard.answers))]
+    assert heard.answers[-1].all("connection") == ["close"]
+    assert len(heard.answers) >= 100
 
 
 def test_nobody_has_answered_what_was_hidden(small):
