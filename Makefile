@@ -23,7 +23,7 @@ check: lint test ## everything that must hold before a change goes in
 
 fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/tepal/wire/test_json.py tests/tepal/wire/test_formats.py \
-	  tests/api/test_property.py
+	  tests/api/test_property.py tests/stack/test_nasty.py::test_random_bytes_get_an_answer_of_the_contract_or_none
 
 lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff check .
