@@ -1,8 +1,10 @@
-"""The README is true: its commands answer what it shows, its tables are the code's, its tree is the tree."""
+"""The README is whole: it lists every setting, error and route, its tree is the tree, and its example publishes a model.
+
+That what stands in it is true, `test_documents.py` checks, as of every page.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -14,54 +16,22 @@ from api.app import create_app
 from api.errors import TABLE
 from api.routes import ROUTES
 from api.settings import COMPOSE, SETTINGS, Settings, env_example
+from tests import documents
+from tests.documents import tables
+from tests.servers import ROOT
 from tests.transports import in_process
-from tests.wire import request, same
+from tests.wire import request
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-
-
-def section(title: str) -> str:
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+README = documents.page("README.md")
 
 
 def table(text: str) -> list[list[str]]:
-    """The cells of the first table's rows, without its head."""
-    rows = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
-    return [
-        [cell.strip() for cell in row.split(" | ")]
-        for row in rows
-        if not row.startswith(("variable", "---", "status", "route", "shape"))
-    ]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def shown() -> list[tuple[str, str]]:
-    """Each command of the README with the output beneath it."""
-    return [
-        (command, output)
-        for block in blocks("console")
-        for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
-    ]
-
-
-@pytest.mark.parametrize(("command", "output"), shown(), ids=lambda text: text[:60])
-def test_a_command_answers_what_is_shown(command, output, served):
-    command = command.replace("127.0.0.1:8080", f"127.0.0.1:{served.port}")
-
-    answer = subprocess.run(["sh", "-c", f"{command} --silent"], capture_output=True, text=True, check=True).stdout
-
-    if output.startswith("{"):
-        same(json.loads(output), json.loads(answer), "$")
-    else:
-        assert answer == output
+    """The rows of the first table, without its head."""
+    return tables(text)[0][1:]
 
 
 def test_the_first_screen_starts_it_and_asks_it():
-    first = "\n".join(README.splitlines()[:30])
+    first = "\n".join(README.text.splitlines()[:30])
 
     assert "make run" in first
     assert "docker compose up --build" in first
@@ -72,13 +42,13 @@ def test_the_first_screen_starts_it_and_asks_it():
 def test_the_settings_are_those_of_the_code():
     expected = [[f"`{setting.variable}`", setting.default or "–", setting.means] for setting in SETTINGS]
 
-    assert table(section("Settings").split("With Compose")[0]) == expected
+    assert table(README.section("Settings").split("With Compose")[0]) == expected
 
 
 def test_the_settings_of_compose_are_those_of_its_file():
     compose = (ROOT / "docker-compose.yml").read_text()
     defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", compose))
-    rows = table(section("Settings").split("With Compose")[1])
+    rows = table(README.section("Settings").split("With Compose")[1])
 
     assert rows == [[f"`{setting.variable}`", setting.default, setting.means] for setting in COMPOSE]
     documented = {row[0].strip("`"): row[1] for row in rows}
@@ -92,17 +62,19 @@ def test_the_example_of_an_env_file_is_made_from_the_settings():
 
 
 def test_every_error_is_in_the_table():
-    documented = {(int(row[0]), row[1].strip("`")) for row in table(section("What goes wrong says so"))}
+    documented = {(int(row[0]), row[1].strip("`")) for row in table(README.section("What goes wrong says so"))}
 
     assert documented == {*TABLE.values(), (500, "internal_error"), (504, "timeout")}
 
 
 def test_every_route_is_in_the_readme():
     for route in ROUTES:
-        assert route.path in README.replace("\n", " "), route.path
+        assert route.path in README.text.replace("\n", " "), route.path
 
 
-@pytest.mark.parametrize("body", re.findall(r"`([\[{].*?[\]}])`", section("What to send").split("Columns are matched")[0]))
+@pytest.mark.parametrize(
+    "body", re.findall(r"`([\[{].*?[\]}])`", README.section("What to send").split("Columns are matched")[0])
+)
 def test_every_shape_is_answered(body, app):
     received = in_process(app)(request("POST", "/predict", body))
 
@@ -111,7 +83,7 @@ def test_every_shape_is_answered(body, app):
 
 
 def test_the_tree_is_the_tree():
-    tree = section("What is where").split("```\n")[1]
+    tree = README.section("What is where").split("```\n")[1]
     shown_folders, parent = set(), ""
     for line in tree.splitlines():
         name = line.split()[0].rstrip("/")
@@ -125,7 +97,7 @@ def test_the_tree_is_the_tree():
 
 
 def test_publishing_a_model_of_ones_own_works_as_written(tmp_path):
-    (script,) = blocks("python")
+    (script,) = README.blocks("python")
     environ = {"PYTHONPATH": str(ROOT), "PATH": ""}
     subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True, env=environ)
 
@@ -133,17 +105,3 @@ def test_publishing_a_model_of_ones_own_works_as_written(tmp_path):
     received = send(request("POST", "/models/rent/predict", '{"area":100,"rooms":4}'))
     assert received.status == 200
     assert abs(received.json["predictions"][0] - 300) < 1e-9
-
-
-def test_every_make_target_that_is_named_exists():
-    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    documents = README + (ROOT / "CONTRIBUTING.md").read_text()
-
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", documents, re.MULTILINE))
-    assert named
-    assert named <= set(targets)
-
-
-def test_every_link_to_a_file_leads_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
