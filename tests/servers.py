@@ -67,6 +67,17 @@ def gunicorn(store: Path, **environ: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def program(command: Sequence[str], port: int, store: Path) -> Iterator[Server]:
+    """Another program that serves the model repository ``store`` on ``port``."""
+    environ = {**os.environ, "MODEL_STORE": str(store)}
+    with (
+        tempfile.TemporaryDirectory(prefix="tepal-program-") as folder,
+        _running(command, port, Path(folder) / "log", environ, _lives) as server,
+    ):
+        yield server
+
+
+@contextlib.contextmanager
 def nginx(upstreams: Sequence[str], **environ: str) -> Iterator[Server]:
     """This machine's nginx with the project's configuration, before ``upstreams`` (each "host:port").
 
