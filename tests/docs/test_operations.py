@@ -1,0 +1,75 @@
+"""docs/operations.md: the lines of the log are as it shows them, and its faults end as its table says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import documents, servers
+from tests.models import Stall
+from tests.stack.containers import wait_until
+from tests.transports import over_http
+from tests.wire import request
+
+OF_THE_API, OF_NGINX = (json.loads(line) for line in documents.page("docs/operations.md").blocks("json")[0].splitlines())
+
+
+def line_of(server, identity: str):
+    """The line of a server's log with this request id; it may be written after the answer."""
+    text = f'"request_id":"{identity}"'
+    wait_until(lambda: text in server.log.read_text(), server.log.read_text, seconds=5)
+    (line,) = [line for line in server.log.read_text().splitlines() if text in line]
+    return json.loads(line)
+
+
+def test_a_request_leaves_the_two_lines_that_are_shown(door, served):
+    """The same keys in the same order, and values of the same types; those that are the request's own are equal."""
+    over_http(door.port)(request("POST", "/predict", "[5.9,3.0,5.1,1.8]", x_request_id="as-shown"))
+
+    for shown, server in ((OF_THE_API, served), (OF_NGINX, door)):
+        written = line_of(server, "as-shown")
+        assert list(written) == list(shown)
+        assert [type(value) for value in written.values()] == [type(value) for value in shown.values()]
+        for key in ("method", "route", "status", "model", "version", "rows", "upstream_status"):
+            assert written.get(key) == shown.get(key), key
+
+
+TIMEOUT = "2"
+WORKERS = 2
+FAULTS = {row[0]: row[1:] for table in documents.tables(documents.page("docs/operations.md").text) for row in table[1:]}
+
+
+@pytest.fixture(scope="module", name="short")
+def _short(store):
+    """gunicorn and nginx before it, with a short deadline."""
+    with (
+        servers.gunicorn(store, TIMEOUT=TIMEOUT, WEB_CONCURRENCY=str(WORKERS)) as server,
+        servers.nginx([f"127.0.0.1:{server.port}"], TIMEOUT=TIMEOUT) as door,
+    ):
+        yield server, door
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "body"),
+    [
+        ("the model never returns, in native code", "/models/stall/predict", f"[600,{Stall.HOLDS}]"),
+        ("the model raises on some rows", "/models/temper/predict", "[1000,0]"),
+        ("the model is too slow", "/models/stall/predict", f"[3,{Stall.SLEEPS}]"),
+        ("the model never returns, in Python", "/models/stall/predict", f"[600,{Stall.SPINS}]"),
+    ],
+)
+def test_a_model_s_fault_ends_as_the_table_says(fault, path, body, short):
+    """With the status and code of the second column; a worker that is to be replaced is; and others are answered."""
+    server, door = short
+    sends, does = FAULTS[fault][:2]
+    wait_until(lambda: len(server.workers()) == WORKERS, server.log.read_text, seconds=10)
+    before = server.workers()
+
+    received = over_http(door.port)(request("POST", path, body))
+
+    assert f"{received.status} `{received.json['code']}`" in sends
+    if "worker" in does:
+        wait_until(lambda: bool(set(server.workers()) - set(before)), server.log.read_text, seconds=10)
+    for _ in range(4):
+        assert over_http(door.port)(request("POST", "/models/iris/predict", "[5.9,3.0,5.1,1.8]")).status == 200
