@@ -5,10 +5,15 @@ Not run: the installation of Ubuntu's packages, which a container of Debian does
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import subprocess
+import sys
+import textwrap
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +25,7 @@ from tests.parts import need_docker
 from tests.servers import ROOT
 from tests.stack import containers
 from tests.stack.containers import run
+from train import iris
 
 FILE = ROOT / "deploy" / "ec2" / "cloud-init.yaml"
 USER_DATA = "/var/lib/cloud/seed/nocloud/user-data"
@@ -37,10 +43,9 @@ FIRST_START = "cloud-init init --local && cloud-init init && cloud-init modules 
 
 
 class Instance(NamedTuple):
-    """The container that stands for the instance. folder: what the repository was cloned from. port: where Tepal answers."""
+    """The container that stands for the instance. port: where Tepal answers, on this machine."""
 
     identity: str
-    folder: Path
     port: int
 
     def __call__(self, *command: str) -> str:
@@ -58,27 +63,39 @@ def _image():
     return "test-tepal-cloud-init"
 
 
-@pytest.fixture(scope="module", name="instance")
-def _instance(image, tmp_path_factory):
-    """A container with the file as its user data, and a repository to clone; nothing has run yet."""
-    folder = containers.checkout(tmp_path_factory.mktemp("repository"))
+@pytest.fixture(scope="module", name="project")
+def _project(tmp_path_factory):
+    """A repository as a user has it, without a model."""
+    folder = containers.checkout(tmp_path_factory.mktemp("project"))
     run("git", "init", "--quiet", "--initial-branch", "main", cwd=folder)
-    commit(folder, "what a user would clone")
-    port, project = servers.free_port(), f"tepal-test-{uuid.uuid4().hex[:8]}"
-    user_data = tmp_path_factory.mktemp("seed") / "user-data"
-    values = {"REPOSITORY": "file:///repository", "BIND": "127.0.0.1", "PUBLISHED_PORT": str(port)}
-    user_data.write_text(with_values(FILE.read_text(), values | {"COMPOSE_PROJECT_NAME": project}))
-    mounts = {"/var/run/docker.sock": "/var/run/docker.sock", str(folder): "/repository", str(user_data): USER_DATA}
-    mounts |= {path: f"/usr/local/bin/{Path(path).name}" for path in [run("which", "docker")]}
-    plugins = json.loads(run("docker", "info", "--format", "{{json .ClientInfo.Plugins}}"))
-    mounts |= {plugin["Path"]: f"/usr/local/lib/docker/cli-plugins/{Path(plugin['Path']).name}" for plugin in plugins}
+    commit(folder, "all of it")
+    return folder
+
+
+@pytest.fixture(scope="module", name="cloning")
+def _cloning(image, project, tmp_path_factory):
+    """An instance that is told a repository; nothing has run yet."""
+    with instance(image, project, tmp_path_factory.mktemp("seed"), REPOSITORY="file:///project") as cloning:
+        yield cloning
+
+
+@contextlib.contextmanager
+def instance(image: str, project: Path, seed: Path, **values: str) -> Iterator[Instance]:
+    """A container with cloud-init, the file as its user data, and this machine's Docker; values: other settings in it."""
+    port, stack = servers.free_port(), f"tepal-test-{uuid.uuid4().hex[:8]}"
+    values = {"BIND": "127.0.0.1", "PUBLISHED_PORT": str(port), "COMPOSE_PROJECT_NAME": stack, **values}
+    user_data = seed / "user-data"
+    user_data.write_text(with_values(FILE.read_text(), values))
+    mounts = {"/var/run/docker.sock": "/var/run/docker.sock", str(project): "/project", str(user_data): USER_DATA}
+    mounts[run("which", "docker")] = "/usr/local/bin/docker"
+    for plugin in json.loads(run("docker", "info", "--format", "{{json .ClientInfo.Plugins}}")):
+        mounts[plugin["Path"]] = f"/usr/local/lib/docker/cli-plugins/{Path(plugin['Path']).name}"
     options = [option for source, target in mounts.items() for option in ("--volume", f"{source}:{target}")]
     with containers.container(image, "--network", "host", *options, command=["sleep", "infinity"]) as identity:
         try:
-            yield Instance(identity, folder, port)
+            yield Instance(identity, port)
         finally:
-            down = ["compose", "--project-name", project, "down", "--volumes", "--timeout", "12"]
-            run("docker", *down, cwd=folder)
+            run("docker", "compose", "--project-name", stack, "down", "--volumes", "--timeout", "12", cwd=project)
 
 
 def commit(folder: Path, message: str) -> None:
@@ -115,53 +132,68 @@ def test_there_is_one_value_to_set():
     assert settings == {"REPOSITORY": "", "BIND": "0.0.0.0", "PUBLISHED_PORT": "8080"}
 
 
-def test_an_instance_without_a_repository_says_what_to_do(image, tmp_path):
-    """It is not an error: the project is copied to it later."""
-    (tmp_path / "user-data").write_text(FILE.read_text())
-    mount = f"{tmp_path / 'user-data'}:{USER_DATA}:ro"
+def test_its_script_is_sound():
+    """As ShellCheck sees it; the file that it reads is not there."""
+    script = FILE.read_text().split('permissions: "0755"\n    content: |\n')[1].split("\n\n#")[0]
+    shellcheck = str(Path(sys.executable).with_name("shellcheck"))
 
-    said = run("docker", "run", "--rm", "--volume", mount, image, "sh", "-c", FIRST_START)
-
-    assert "tepal: /opt/tepal is empty; copy the project there, then: sudo tepal-up" in said
+    run(shellcheck, "--exclude=SC1091", "-", input=textwrap.dedent(script))
 
 
-def test_the_first_start_clones_builds_and_waits_until_it_answers(instance):
+def test_what_is_copied_to_an_instance_without_a_repository_is_started(image, project, tmp_path):
+    """As the page does it in its fifth step, models of one's own included; before that, it says what it waits for."""
+    iris.run("svm", iris.ALGORITHMS["svm"], tmp_path / "model")
+    copy = "docker exec --interactive $IDENTITY tar -x -C /opt/tepal"
+
+    with instance(image, project, tmp_path) as copied:
+        environ = {**os.environ, "IDENTITY": copied.identity}
+        waits = copied("sh", "-c", FIRST_START)
+        run("sh", "-c", f"git archive HEAD | {copy}", cwd=project, env=environ)
+        run("sh", "-c", f"tar -c model | {copy}", cwd=tmp_path, env=environ)
+        said = copied("tepal-up")
+
+        assert "tepal: /opt/tepal is empty; copy the project there, then: sudo tepal-up" in waits
+        assert f"tepal: ready on port {copied.port}" in said
+        assert json.loads(copied.curl("/readyz"))["models"] == {"iris": "1"}
+
+
+def test_the_first_start_clones_builds_and_waits_until_it_answers(cloning):
     """cloud-init itself reads the file, writes what it names, and runs its commands."""
-    said = instance("sh", "-c", FIRST_START)
+    said = cloning("sh", "-c", FIRST_START)
 
-    assert f"tepal: ready on port {instance.port}" in said
+    assert f"tepal: ready on port {cloning.port}" in said
     records = '[{"sepal_length":6.3,"sepal_width":2.3,"petal_length":4.4,"petal_width":1.3}]'
-    assert json.loads(instance.curl("/predict", "-d", records))["predictions"] == ["versicolor"]
-    assert json.loads(instance.curl("/predict", "-d", "[5.9,3.0,5.1,1.8]"))["predictions"] == ["virginica"]
+    assert json.loads(cloning.curl("/predict", "-d", records))["predictions"] == ["versicolor"]
+    assert json.loads(cloning.curl("/predict", "-d", "[5.9,3.0,5.1,1.8]"))["predictions"] == ["virginica"]
 
 
-def test_again_it_updates(instance):
+def test_again_it_updates(cloning, project):
     """What was committed since is fetched, built and served, and what did not change is not."""
-    version = instance.folder / "tepal" / "_version.py"
+    version = project / "tepal" / "_version.py"
     version.write_text(version.read_text().replace(tepal.__version__, "9.9.9"))
-    commit(instance.folder, "a new version")
+    commit(project, "a new version")
 
-    said = instance("tepal-up")
+    said = cloning("tepal-up")
 
-    assert f"tepal: ready on port {instance.port}" in said
-    assert instance.curl("/version").strip() == "9.9.9"
+    assert f"tepal: ready on port {cloning.port}" in said
+    assert cloning.curl("/version").strip() == "9.9.9"
 
 
-def test_what_was_started_starts_again_with_docker(instance):
+def test_what_was_started_starts_again_with_docker(cloning):
     """An instance that is stopped and started, or whose Docker is updated, needs nobody."""
-    identities = instance("sh", "-c", "cd /opt/tepal && docker compose ps --quiet").split()
+    identities = cloning("sh", "-c", "cd /opt/tepal && docker compose ps --quiet").split()
 
     policies = {run("docker", "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", one) for one in identities}
     assert policies == {"unless-stopped"}
 
 
-def test_a_service_that_does_not_become_ready_is_an_error_with_its_reason(instance):
+def test_a_service_that_does_not_become_ready_is_an_error_with_its_reason(cloning):
     """The reason is shown, because nobody watched it."""
-    instance("sh", "-c", "echo DEFAULT_MODEL=nobody >> /etc/tepal.env")
+    cloning("sh", "-c", "echo DEFAULT_MODEL=nobody >> /etc/tepal.env")
     impatient = "sed -i 's/--retry 60/--retry 2/' /usr/local/sbin/tepal-up && tepal-up"
 
     done = subprocess.run(
-        ["docker", "exec", instance.identity, "sh", "-c", impatient], capture_output=True, text=True, check=False
+        ["docker", "exec", cloning.identity, "sh", "-c", impatient], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 1
