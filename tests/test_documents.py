@@ -26,7 +26,11 @@ from train import iris
 
 PAGES = documents.pages()
 every_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-SHOWN = [pytest.param(*shown, id=f"{page.name}: {shown[0][:60]}") for page in PAGES for shown in page.shown()]
+SHOWN = [
+    pytest.param(*shown, id=f"{page.name} {place}: {shown[0][:60]}")
+    for page in PAGES
+    for place, shown in enumerate(page.shown(), 1)
+]
 
 COMPOSE_SETTINGS = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
 # What the API answers, and what nginx does.
