@@ -17,7 +17,7 @@ import pytest
 
 from api.errors import TABLE
 from api.routes import ROUTES
-from api.settings import SETTINGS
+from api.settings import COMPOSE, SETTINGS
 from tests import documents, servers
 from tests.documents import Page, tables
 from tests.servers import ROOT
@@ -32,7 +32,6 @@ SHOWN = [
     for place, shown in enumerate(page.shown(), 1)
 ]
 
-COMPOSE_SETTINGS = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
 # What the API answers, and what nginx does.
 NGINX = (ROOT / "nginx" / "nginx.conf.template").read_text()
 ERRORS = {*TABLE.values(), (500, "internal_error")}
@@ -109,9 +108,8 @@ def test_its_tables_are_the_codes(page):
 
 
 def check_setting(row: list[str]) -> None:
-    settings = {setting.variable: setting for setting in SETTINGS}
-    for variable in re.findall(r"`([A-Z_]+)`", row[0]):
-        assert variable in settings or variable in COMPOSE_SETTINGS, row
+    settings = {setting.variable for setting in (*SETTINGS, *COMPOSE)}
+    assert set(re.findall(r"`([A-Z_]+)`", row[0])) <= settings, row
 
 
 def check_routes(cell: str) -> None:
