@@ -49,8 +49,9 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # The control socket can stop the server, and needs a place to write that a read-only container has not.
 control_socket_disable = True
 
-# Only the headers of HTTP itself are believed, not those that would set a path's prefix.
+# Only the headers of HTTP itself are believed, not those that would set a path's prefix or a scheme.
 forwarder_headers = ""
+forwarded_allow_ips = ""
 limit_request_line = 8190  # bytes, the most that gunicorn takes
 
 # The application writes one line a request; gunicorn tells of trouble only.

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import select
 import selectors
 import signal
@@ -21,7 +22,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from gunicorn import util
+from gunicorn import http, util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -45,6 +46,11 @@ SHORT_LINGER = 0.25
 # Seconds for which a thread may keep the interpreter while others want it. Python's 5 ms, taken by each of a few models
 # that compute in Python, make a refusal or a health check take seconds.
 SWITCH = 0.0005
+
+# Seconds for which a client may read nothing of an answer that is on its way to it.
+READER = 10.0
+
+_HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 
 # Linux's event for a peer that closed its side, behind whatever is still to be read.
 GONE = getattr(select, "POLLRDHUP", 0)
@@ -80,7 +86,7 @@ class Response(wsgi.Response):  # type: ignore[misc]
             super().write(data)
         finally:
             self.sock = connection
-        connection.sendall(b"".join(held.parts))
+        _send(connection, b"".join(held.parts))
 
 
 class _Held:
@@ -241,6 +247,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             self._watch.remove(conn)
 
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        _check(req)
+        return super().handle_request(req, conn)
+
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         if conn.exchange.full and keepalive:  # its body was not read, and is not waited for
             return bool(conn.parser.finish_body(deadline=time.monotonic() + GLANCE))
@@ -351,6 +361,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super()._cap_keepalive(deadline)
         for connection in self.pending_conns:
             connection.timeout = min(connection.timeout, deadline)
+
+
+def _send(client: socket.socket, data: bytes) -> None:
+    """All of it, to a client that reads, however slowly. Raises BrokenPipeError where it reads nothing for a while."""
+    view = memoryview(data)
+    with contextlib.suppress(BlockingIOError):
+        view = view[client.send(view, socket.MSG_DONTWAIT) :]
+    if not view:
+        return
+    client.settimeout(READER)
+    try:
+        while view:
+            view = view[client.send(view) :]
+    except TimeoutError:
+        raise BrokenPipeError(errno.EPIPE, "the client does not read its answer") from None
+    finally:
+        client.settimeout(None)
+
+
+def _check(request: Any) -> None:
+    """What gunicorn takes and HTTP/1.1 does not: no or several names of the host (RFC 9112, 3.2), a later version."""
+    if request.version > (1, 1):
+        raise http.errors.InvalidHTTPVersion(request.version)
+    hosts = [value for name, value in request.headers if name == "HOST"]
+    if len(hosts) > 1 or (not hosts and request.version == (1, 1)) or not all(map(_HOST.fullmatch, hosts)):
+        raise http.errors.InvalidHeader("HOST")
 
 
 def _readable(client: socket.socket) -> bool:

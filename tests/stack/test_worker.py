@@ -194,3 +194,18 @@ def test_the_masters_own_messages_are_lines_of_the_same_log(store):
         (killed,) = [line for line in map(json.loads, filter(None, after_start)) if "SIGKILL" in line.get("message", "")]
         assert killed["level"] == "error"
         assert killed["pid"] == server.process.pid
+
+
+def test_a_client_that_does_not_read_its_answer_gives_its_thread_back(store):
+    """Even with gunicorn alone: what was to be sent is given up after ten seconds without progress."""
+    rows = b"[" + b",".join([b"[5.9,3.0,5.1,1.8]"] * 200_000) + b"]"
+    with servers.gunicorn(store, WEB_CONCURRENCY="1", THREADS="1", TIMEOUT="30") as server, contextlib.ExitStack() as stack:
+        for _ in range(2):  # the thread, and the one for when that is stuck
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            head = HEAD.replace(b"/predict", b"/models/iris-logistic/predict")
+            client.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(rows), rows))
+        wait_until(lambda: len([line for line in lines(server) if line.get("rows") == 200_000]) == 2, 30)
+
+        wait_until(lambda: post(server.port, [0, Stall.SLEEPS])[0] == 200, 15)
+        assert len(server.workers()) == 1

@@ -21,8 +21,11 @@ class Recorder:
     def __init__(self):
         self.writes = []
 
-    def sendall(self, data):
-        self.writes.append(data)
+    def send(self, data, flags=0):
+        self.writes.append(bytes(data))
+        return len(data)
+
+    sendall = send
 
 
 @pytest.fixture(name="respond")
