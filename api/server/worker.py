@@ -11,7 +11,6 @@ import errno
 import functools
 import os
 import re
-import select
 import selectors
 import signal
 import socket
@@ -29,8 +28,10 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from api import observe
 from api.answer import failure
 from api.exchange import Exchange
+from api.server import sockets
 from api.server.queue import Queue
 from api.server.refusal import refusal, to_bytes
+from api.server.response import Response
 from api.server.slots import Slot
 from api.server.watch import Watch
 
@@ -47,56 +48,10 @@ SHORT_LINGER = 0.25
 # that compute in Python, make a refusal or a health check take seconds.
 SWITCH = 0.0005
 
-# Seconds for which a client may read nothing of an answer that is on its way to it.
-READER = 10.0
-
 _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
-
-# Linux's event for a peer that closed its side, behind whatever is still to be read.
-GONE = getattr(select, "POLLRDHUP", 0)
 
 # Seconds in a queue after which it is worth asking whether the client is still there.
 PATIENCE = 0.05
-
-
-class Response(wsgi.Response):  # type: ignore[misc]
-    """Sends head and body in one write.
-
-    gunicorn sends the head first. A worker that is killed between the two has promised an answer that never comes,
-    and nginx, which has passed the head on, cannot ask another worker.
-    """
-
-    sock: Any
-
-    def __init__(self, worker: Worker, *arguments: Any):
-        super().__init__(*arguments)
-        self._worker = worker
-
-    def write(self, data: bytes) -> None:
-        if self.headers_sent or self.chunked:
-            super().write(data)
-            return
-        if self._worker.current.exchange.lost:
-            raise BrokenPipeError(errno.EPIPE, "answered in the meantime")
-        if self._worker.crowded():
-            self.force_close()
-        connection, held = self.sock, _Held()
-        self.sock = held
-        try:
-            super().write(data)
-        finally:
-            self.sock = connection
-        _send(connection, b"".join(held.parts))
-
-
-class _Held:
-    """Stands in for the socket while an answer is put together."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def sendall(self, data: bytes) -> None:
-        self.parts.append(data)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -115,7 +70,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         sys.setswitchinterval(SWITCH)
-        wsgi.Response = functools.partial(Response, self)  # gunicorn makes its responses by this name
+        wsgi.Response = self._response  # gunicorn makes its responses by this name
         self.current = threading.local()
         self._queue = Queue(self.cfg.threads)
         self._watch = Watch(self._answer_late)
@@ -130,6 +85,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGABRT, signal.SIG_DFL)  # from the master, where Python's own handlers cannot run any more
+
+    def _response(self, *arguments: Any) -> Response:
+        return Response(self.current.exchange, self._crowded, *arguments)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
@@ -185,7 +143,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return all(other >= self.cfg.threads for other in others)
         return own <= min(others, default=own) + 1
 
-    def crowded(self) -> bool:
+    def _crowded(self) -> bool:
         """Whether a client had better come again by a new connection, which goes where there is room."""
         own = self._queue.busy
         if own >= self.cfg.threads:
@@ -207,7 +165,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self.nr_conns += 1
         connection = TConn(self.cfg, client, address, listener.getsockname())
-        if _readable(client):
+        if sockets.readable(client):
             self._start(connection)
             return
         connection.set_timeout()
@@ -239,7 +197,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Any) -> Any:
         exchange = self.current.exchange = conn.exchange
         exchange.begin()
-        if exchange.waited > PATIENCE and _has_left(conn.sock):
+        if exchange.waited > PATIENCE and sockets.has_left(conn.sock):
             return False
         self._watch.add(conn)
         try:
@@ -363,23 +321,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.timeout = min(connection.timeout, deadline)
 
 
-def _send(client: socket.socket, data: bytes) -> None:
-    """All of it, to a client that reads, however slowly. Raises BrokenPipeError where it reads nothing for a while."""
-    view = memoryview(data)
-    with contextlib.suppress(BlockingIOError):
-        view = view[client.send(view, socket.MSG_DONTWAIT) :]
-    if not view:
-        return
-    client.settimeout(READER)
-    try:
-        while view:
-            view = view[client.send(view) :]
-    except TimeoutError:
-        raise BrokenPipeError(errno.EPIPE, "the client does not read its answer") from None
-    finally:
-        client.settimeout(None)
-
-
 def _check(request: Any) -> None:
     """What gunicorn takes and HTTP/1.1 does not: no or several names of the host (RFC 9112, 3.2), a later version."""
     if request.version > (1, 1):
@@ -387,21 +328,3 @@ def _check(request: Any) -> None:
     hosts = [value for name, value in request.headers if name == "HOST"]
     if len(hosts) > 1 or (not hosts and request.version == (1, 1)) or not all(map(_HOST.fullmatch, hosts)):
         raise http.errors.InvalidHeader("HOST")
-
-
-def _readable(client: socket.socket) -> bool:
-    """Whether there is anything to read, be it an end or an error."""
-    try:
-        client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def _has_left(client: socket.socket) -> bool:
-    """Whether the client closed its side, whatever it sent before. Unknown, and so false, where there is no such event."""
-    poll = select.poll()
-    poll.register(client, GONE)
-    return bool(poll.poll(0))

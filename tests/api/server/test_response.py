@@ -9,7 +9,7 @@ import pytest
 from gunicorn.config import Config
 
 from api.exchange import Exchange
-from api.server.worker import Response
+from api.server.response import Response
 from tests import servers
 from tests.transports import over_http
 from tests.wire import request
@@ -33,8 +33,7 @@ def _respond():
     def respond(*blocks, method="GET", headers=(("Content-Length", "4"),), status="200 OK"):
         asked = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False, headers=[])
         recorder = Recorder()
-        worker = SimpleNamespace(current=SimpleNamespace(exchange=Exchange(8)), crowded=lambda: False)
-        response = Response(worker, asked, recorder, Config())
+        response = Response(Exchange(8), lambda: False, asked, recorder, Config())
         response.start_response(status, list(headers))
         for block in blocks:
             response.write(block)
