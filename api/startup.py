@@ -37,6 +37,10 @@ def text(settings: Settings, repository: Repository) -> str:
     if not repository.models:
         lines.append(f"  ✗ no model in {settings.model_store}/: train one with python -m train iris, then start again")
     name = repository.default_name
+    if repository.models and name is not None and name not in repository.models:
+        lines.append(
+            f"  ✗ the default model '{name}' is not in {settings.model_store}/: it has {', '.join(repository.models)}"
+        )
     default = repository.models[name].default if name in repository.models else None
     if default is not None:
         body = shlex.quote(msgspec.json.encode(default.manifest.golden.rows[0]).decode())

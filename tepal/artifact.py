@@ -144,6 +144,8 @@ def _write_file(path: Path, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
+    if sys.platform == "win32":  # opens no folder
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -18,7 +18,7 @@ from tests.api.test_settings import run
 
 def report(store, **environ):
     settings = Settings.from_environ({"MODEL_STORE": str(store), **environ})
-    return startup.text(settings, Repository.open(store, names=settings.models))
+    return startup.text(settings, Repository.open(store, names=settings.models, default_model=settings.default_model))
 
 
 def test_it_says_what_is_served_where_and_how_it_was_verified(store):
@@ -47,6 +47,12 @@ def test_it_says_what_cannot_serve_and_what_to_be_careful_of(store, tmp_path):
     assert "✗ iris: version 1: model.pkl is damaged" in text
     assert "caution: model.pkl can be written by every user" in text
     assert "try:" not in text
+
+
+def test_a_default_model_that_is_not_there_is_said_to_be_missing(store):
+    text = report(store, DEFAULT_MODEL="rose", MODELS="iris")
+
+    assert f"✗ the default model 'rose' is not in {store}/: it has iris" in text
 
 
 def test_an_empty_repository_is_told_how_to_be_filled(tmp_path):
