@@ -62,11 +62,11 @@ logger_class = "api.server.log.Log"
 
 def on_starting(server: Any) -> None:
     # What is loaded now stays: the garbage collector need not look at it again, and so does not write to its memory,
-    # which the workers share. New objects are looked at less often than Python's default, for which a large body that
-    # is being read is nothing but candidates.
+    # which the workers share. New objects are looked at less often than Python does, for which a large body that is being
+    # read is nothing but candidates; but not so seldom that a look takes longer than a request.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000)
+    gc.set_threshold(10_000)
     Slot.make(4 * workers + 32)
 
 

@@ -221,7 +221,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.close(conn.sock)
             return
         if not exchange.full:
-            self._queue.done(conn, time.monotonic() - exchange.queued - exchange.waited)
+            # A connection that closes and a look at /livez take no time, and tell nothing of how long a prediction takes.
+            seconds = time.monotonic() - exchange.queued - exchange.waited if exchange.facts else None
+            self._queue.done(conn, seconds)
             self._run_next()
         if not fs.cancelled() and fs.exception() is None and fs.result() and not exchange.lost:
             super().finish_request(conn, fs)
