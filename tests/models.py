@@ -41,6 +41,7 @@ class Stall(RegressorMixin, BaseEstimator):
     """Takes as long over a row as its first value says, in seconds, in the way that its second value says."""
 
     WAYS = SLEEPS, SPINS, HOLDS = 0, 1, 2  # without the interpreter; in Python; in native code that never lets go of it
+    DIES = 3  # and takes its process with it
 
     def fit(self, X, y):
         self.n_features_in_ = 2
@@ -56,6 +57,26 @@ class Stall(RegressorMixin, BaseEstimator):
                     pass
             elif way == self.HOLDS:
                 ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+            elif way == self.DIES:
+                ctypes.string_at(0)
+        return np.asarray(X, dtype=float)[:, 0]
+
+
+class Hoard(RegressorMixin, BaseEstimator):
+    """Answers a row with its first value; holds a table of some size, and keeps so many bytes of each call."""
+
+    def __init__(self, table=0, keeps=0):
+        self.table = table
+        self.keeps = keeps
+
+    def fit(self, X, y):
+        self.n_features_in_ = 2
+        self.table_ = np.random.default_rng(0).bytes(self.table)  # not zeros, whose pages are none
+        self.kept_ = []
+        return self
+
+    def predict(self, X):
+        self.kept_.append(bytes(self.keeps))
         return np.asarray(X, dtype=float)[:, 0]
 
 

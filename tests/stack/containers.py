@@ -28,8 +28,11 @@ def run(*command: str, **options: Any) -> str:
     return str(done.stdout.strip())
 
 
-def checkout(folder: Path) -> Path:
-    """A copy of what a fresh checkout holds for the builds: all but the models of this working copy."""
+def checkout(folder: Path, tag: str = "latest") -> Path:
+    """A copy of what a fresh checkout holds for the builds: all but the models of this working copy.
+
+    tag: of the images that Compose builds from it.
+    """
     need_docker()
     for name in ("tepal", "train", "api", "nginx"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -38,7 +41,7 @@ def checkout(folder: Path) -> Path:
     (folder / "model").mkdir()
     shutil.copy2(ROOT / "model" / "README.md", folder / "model")
     text = (ROOT / "docker-compose.yml").read_text()
-    (folder / "docker-compose.yml").write_text(re.sub(r"image: tepal", f"image: {API}", text))
+    (folder / "docker-compose.yml").write_text(re.sub(r"image: (tepal\S*)", rf"image: test-\1:{tag}", text))
     return folder
 
 
@@ -80,22 +83,32 @@ def wait_until(true: Callable[[], bool], why: Callable[[], str], seconds: float 
 class Stack:
     """The whole stack under one of the two programs that read docker-compose.yml."""
 
-    def __init__(self, program: Sequence[str], folder: Path, port: int):
+    def __init__(self, program: Sequence[str], folder: Path, port: int, settings: dict[str, str]):
         self.port = port
-        self._command = [*program, "-p", f"tepal-test-{uuid.uuid4().hex[:8]}"]
+        self.name = f"tepal-test-{uuid.uuid4().hex[:8]}"
+        self._command = [*program, "-p", self.name]
         # COMPOSE_DOCKER_CLI_BUILD=0: version 1 builds by itself then, as it does where there is no BuildKit.
-        environ = {**os.environ, "PUBLISHED_PORT": str(port), "COMPOSE_DOCKER_CLI_BUILD": "0"}
+        environ = {**os.environ, "PUBLISHED_PORT": str(port), "COMPOSE_DOCKER_CLI_BUILD": "0", **settings}
         self._options: dict[str, Any] = {"cwd": folder, "env": environ}
 
     def __call__(self, *arguments: str) -> str:
         return run(*self._command, *arguments, **self._options)
 
+    def replicas(self) -> list[str]:
+        """The ids of the API's containers that run."""
+        return self("ps", "--quiet", "api").split()
+
     def scale(self, replicas: int) -> list[str]:
         """Have that many healthy replicas. Returns their ids."""
+        self._until_healthy()  # Compose begins nothing while one of them is not
         self("up", "--detach", "--no-build", "--scale", f"api={replicas}")
-        identities = self("ps", "--quiet", "api").split()
+        identities = self._until_healthy()
         assert len(identities) == replicas
-        wait_until(lambda: {health(identity) for identity in identities} == {"healthy"}, lambda: self("logs"))
+        return identities
+
+    def _until_healthy(self) -> list[str]:
+        identities = self.replicas()
+        wait_until(lambda: {health(identity) for identity in identities} <= {"healthy"}, lambda: self("logs"))
         return identities
 
 
@@ -105,10 +118,10 @@ def health(identity: str) -> str:
 
 
 @contextlib.contextmanager
-def stack(program: Sequence[str], folder: Path, port: int) -> Iterator[Stack]:
-    """The stack, built and up; down again at the end, with all that belongs to it."""
+def stack(program: Sequence[str], folder: Path, port: int, **settings: str) -> Iterator[Stack]:
+    """The stack, built and up; down again at the end, with all that belongs to it. settings: as in `.env`."""
     need(program[0])
-    compose = Stack(program, folder, port)
+    compose = Stack(program, folder, port, settings)
     try:
         compose("up", "--detach", "--build")
         yield compose

@@ -1,0 +1,103 @@
+"""How much memory the service has, and that it is not more and more."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import tepal
+from tests import servers
+from tests.models import Hoard
+from tests.parts import need
+from tests.stack.containers import run, wait_until
+
+REQUESTS = int(os.environ.get("SOAK_REQUESTS", "20000"))  # of the soak, after half as many to warm up
+GROWTH = 1.05  # what is no leak: the allocators' own coming and going
+MIB = 1024 * 1024
+TABLE = 64 * MIB  # of the large model
+
+
+@pytest.fixture(scope="module", name="hoards")
+def _hoards(tmp_path_factory):
+    """A repository with a model that leaks 1 KiB a call, one that does not, and a large one."""
+    store = tmp_path_factory.mktemp("store")
+    X = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for name, model in (("tidy", Hoard()), ("leaky", Hoard(keeps=1024)), ("large", Hoard(table=TABLE))):
+        tepal.publish(model.fit(X, X[:, 0]), name=name, X=X, store=store)
+    return store
+
+
+class Holdings(NamedTuple):
+    """What a server's processes hold, all together."""
+
+    memory: float  # PSS, in MiB: a page that n processes share counts as 1/n for each
+    threads: int
+    files: int
+
+    @classmethod
+    def of(cls, server: servers.Server) -> Holdings:
+        processes = [Path("/proc", str(pid)) for pid in (server.process.pid, *server.workers())]
+        pages = [re.search(r"^Pss: +(\d+) kB", (process / "smaps_rollup").read_text(), re.MULTILINE) for process in processes]
+        return cls(
+            sum(int(found[1]) for found in pages if found) / 1024,
+            sum(len(list((process / "task").iterdir())) for process in processes),
+            sum(len(list((process / "fd").iterdir())) for process in processes),
+        )
+
+
+def blast(server, model, requests, folder):
+    """So many predictions, as fast as they are answered."""
+    script = folder / "post.lua"
+    script.write_text('wrk.method = "POST"\nwrk.body = "[1,2]"\n')
+    url = f"{server.url}/models/{model}/predict"
+    while requests > 0:
+        said = run(need("wrk"), "--threads", "1", "--connections", "8", "--duration", "2s", "--script", str(script), url)
+        done = re.search(r"(\d+) requests in", said)
+        assert done
+        assert not re.search("Non-2xx|Socket errors", said), said
+        requests -= int(done[1])
+
+
+def before_and_after(store, model, folder):
+    """What a server holds when it is warm, and what after the soak."""
+    with servers.gunicorn(store, MODELS=model) as server:
+        idle = Holdings.of(server).files
+        blast(server, model, REQUESTS // 2, folder)
+        before = Holdings.of(server)
+        blast(server, model, REQUESTS, folder)
+        wait_until(lambda: Holdings.of(server).files <= idle, lambda: f"{idle} files, then {Holdings.of(server)}", 10)
+        after = Holdings.of(server)
+    print(f"{model}, {REQUESTS} requests: {before}, then {after}")
+    return before, after
+
+
+def test_memory_is_flat(hoards, tmp_path):
+    """And neither threads nor files are left over."""
+    before, after = before_and_after(hoards, "tidy", tmp_path)
+
+    assert after.memory < before.memory * GROWTH
+    assert after.threads == before.threads
+
+
+def test_a_leak_would_be_seen(hoards, tmp_path):
+    """1 KiB a call is more than the test above lets pass."""
+    before, after = before_and_after(hoards, "leaky", tmp_path)
+
+    assert after.memory > before.memory * GROWTH
+
+
+def test_more_workers_share_one_model(hoards, tmp_path):
+    """Models and libraries are loaded once, before the fork."""
+    memory = {}
+    for workers in (1, 2, 4):
+        with servers.gunicorn(hoards, MODELS="large", WEB_CONCURRENCY=str(workers)) as server:
+            blast(server, "large", 2000, tmp_path)
+            memory[workers] = Holdings.of(server).memory
+    print(f"MiB by workers: {memory}")
+
+    assert (memory[4] - memory[1]) * MIB < TABLE
