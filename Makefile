@@ -4,7 +4,7 @@ PY ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test check fuzz lint up down env lock clean
+.PHONY: help run train test check fuzz chaos soak lint up down env lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ check: lint test ## everything that must hold before a change goes in
 fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/tepal/wire/test_json.py tests/tepal/wire/test_formats.py \
 	  tests/api/test_property.py tests/stack/test_nasty.py::test_random_bytes_get_an_answer_of_the_contract_or_none
+
+chaos: .venv/dev ## do to processes and containers under load what goes wrong, for a minute each (20 minutes)
+	FAULT_SECONDS=60 $(BIN)/python -m pytest -s tests/stack/test_faults.py tests/stack/test_container_faults.py
+
+soak: .venv/dev ## 200,000 predictions, and as many by a model that leaks: memory is flat, and a leak is seen (minutes)
+	SOAK_REQUESTS=200000 $(BIN)/python -m pytest -s tests/stack/test_memory.py
 
 lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff check .

@@ -123,9 +123,14 @@ def publish_all(store: Path) -> Path:
     tepal.publish(people_pipeline().fit(frame, labels), name="people", X=frame, y=labels, store=store)
     rows = np.array([[1.0, 2.0], [3.0, 4.0], [40.0, 5.0]])
     tepal.publish(Temper().fit(rows, rows[:, 0]), name="temper", X=rows, store=store)
-    rows = np.array([[0.0, way] for way in Stall.WAYS])
-    tepal.publish(Stall().fit(rows, rows[:, 0]), name="stall", X=rows, store=store)
+    publish_stall(store)
     texts = ["good day", "good morning", "bad day", "bad luck"]
     words = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts, [True, True, False, False])
     tepal.publish(words, name="words", X=texts, store=store)
     return store
+
+
+def publish_stall(store: Path) -> None:
+    """Publish stall into ``store``."""
+    rows = np.array([[0.0, way] for way in Stall.WAYS])
+    tepal.publish(Stall().fit(rows, rows[:, 0]), name="stall", X=rows, store=store)

@@ -11,9 +11,16 @@ import pytest
 # Cases of each property test; `make fuzz` asks for more.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
+# Seconds for which each fault is done again and again; `make chaos` asks for more.
+FAULT_SECONDS = int(os.environ.get("FAULT_SECONDS", "10"))
+
+# Predictions of the soak, after half as many to warm up; `make soak` asks for more.
+SOAK_REQUESTS = int(os.environ.get("SOAK_REQUESTS", "10000"))
+
 INSTALL = {
     "nginx": "apt-get install nginx",
     "chromium": "apt-get install chromium",
+    "wrk": "apt-get install wrk",
     "docker": "https://docs.docker.com/engine/install/",
     "docker-compose": "apt-get install docker-compose",
 }

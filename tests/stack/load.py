@@ -8,8 +8,13 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
+
+from tests.parts import FAULT_SECONDS
+
+RATE = 120  # requests a second, while there are faults
 
 FLOWERS = (
     ([5.1, 3.5, 1.4, 0.2], "setosa"),
@@ -29,7 +34,7 @@ class Load:
     """POSTs rows to ``path`` on kept-alive connections, ``rate`` a second in all, until the ``with`` block ends.
 
     Enough connections that one which waits for seconds does not slow the others. in_time: seconds; later is a failure.
-    allowed: statuses of refusals that are no failure, but counted.
+    allowed: statuses of refusals that are no failure, but counted. retry: ask once more where the connection broke.
     """
 
     def __init__(
@@ -42,10 +47,12 @@ class Load:
         questions: tuple[Question, ...] = tuple(Question(*flower) for flower in FLOWERS),
         in_time: float = 8.5,
         allowed: tuple[int, ...] = (),
+        retry: bool = False,
     ):
         self.prefix = f"load-{uuid.uuid4().hex}-"
         self.rate = rate
         self.sent = 0
+        self.broken = 0  # connections
         self.failures: list[str] = []
         self.seconds: list[float] = []  # of each request that was answered with 200
         self.refused: list[float] = []  # of each that was refused as allowed
@@ -54,6 +61,7 @@ class Load:
         self._path = path
         self._in_time = in_time
         self._allowed = allowed
+        self._retry = retry
         self._port = port
         self._every = connections / rate  # seconds between two requests of one connection
         self._stop = threading.Event()
@@ -72,7 +80,8 @@ class Load:
 
     def __str__(self) -> str:
         slowest = max(self.seconds, default=0.0)
-        return f"{self.sent} sent, {len(self.failures)} failed, p99 {self.p99:.3f} s, slowest {slowest:.2f} s"
+        counts = f"{self.sent} sent, {self.broken} broken off, {len(self.failures)} failed"
+        return f"{counts}, p99 {self.p99:.3f} s, slowest {slowest:.2f} s"
 
     @property
     def p99(self) -> float:
@@ -93,15 +102,9 @@ class Load:
     def _one(self, connection: http.client.HTTPConnection, identity: str, question: Question) -> None:
         """Send one row and judge what comes."""
         started = time.monotonic()
-        status, body = 0, b""
-        try:
-            connection.request("POST", self._path, json.dumps(question.row), {"X-Request-ID": identity})
-            response = connection.getresponse()
-            status, body = response.status, response.read()
-            right = response.headers["X-Request-ID"] == identity
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            right, body = False, repr(error).encode()
+        status, right, body = self._ask(connection, identity, question)
+        if status == 0 and self._retry:
+            status, right, body = self._ask(connection, identity, question)
         seconds = time.monotonic() - started
         if status == 200:
             right = right and json.loads(body)["predictions"] == [question.answer]
@@ -116,6 +119,31 @@ class Load:
                 self.seconds.append(seconds)
             else:
                 self.refused.append(seconds)
+
+    def _ask(self, connection: http.client.HTTPConnection, identity: str, question: Question) -> tuple[int, bool, bytes]:
+        """Status, whether the answer is to this very request, and body; status 0 where the connection broke."""
+        try:
+            connection.request("POST", self._path, json.dumps(question.row), {"X-Request-ID": identity})
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            with self._lock:
+                self.broken += 1
+            return 0, False, repr(error).encode()
+        return response.status, response.headers["X-Request-ID"] == identity, body
+
+
+def endure(load: Load, fault: Callable[[], object], every: float) -> None:
+    """Do the fault again and again while the load goes on; then nothing may have failed."""
+    with load:
+        end = time.monotonic() + FAULT_SECONDS
+        while time.monotonic() < end:
+            time.sleep(every)
+            fault()
+    print(load)
+    assert load.failures == [], f"{len(load.failures)} of {load.sent}"
+    assert load.sent >= RATE * FAULT_SECONDS * 0.9
 
 
 def quantile(seconds: list[float], part: float) -> float:

@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +19,8 @@ import pytest
 
 from tests import servers
 from tests.models import Stall
-from tests.stack.load import Load, Question, quantile
-
-RATE = 120  # requests a second
-SECONDS = int(os.environ.get("FAULT_SECONDS", "30"))  # for which each fault is done again and again
+from tests.parts import FAULT_SECONDS as SECONDS
+from tests.stack.load import RATE, Load, Question, endure, quantile
 
 
 class House(NamedTuple):
@@ -41,18 +39,6 @@ def house(store: Path, **environ: str) -> Iterator[House]:
         servers.nginx([f"127.0.0.1:{api.port}"], **timeout) as door,
     ):
         yield House(door, api)
-
-
-def endure(load: Load, fault: Callable[[], object], every: float) -> None:
-    """Do the fault again and again while the load goes on; then nothing may have failed."""
-    with load:
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            time.sleep(every)
-            fault()
-    print(load)
-    assert load.failures == [], f"{len(load.failures)} of {load.sent}"
-    assert load.sent >= RATE * SECONDS * 0.9
 
 
 @pytest.mark.parametrize(("sign", "every"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 9), (signal.SIGSEGV, 1)])

@@ -118,15 +118,22 @@ def test_it_stops_when_told_to(image):
         assert run("docker", "inspect", "--format", "{{.State.ExitCode}}", identity) == "0"
 
 
-def test_a_setting_that_cannot_be_used_stops_the_start(image):
-    """Exit code 3 and one line."""
+@pytest.mark.parametrize(
+    ("part", "variable", "value"),
+    [("image", "THREADS", "many"), ("nginx", "TIMEOUT", "soon"), ("nginx", "TIMEOUT", ""), ("nginx", "MAX_BODY_MB", "0")],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start(request, part, variable, value):
+    """Exit code 3 and one line, of either container."""
     done = subprocess.run(
-        ["docker", "run", "--rm", "--env", "THREADS=many", image], capture_output=True, text=True, check=False
+        ["docker", "run", "--rm", "--env", f"{variable}={value}", request.getfixturevalue(part)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
-    assert "THREADS" in done.stderr
+    assert variable in done.stderr
 
 
 @pytest.fixture(scope="module", name="rendered")

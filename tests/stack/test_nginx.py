@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import random
 import re
-import signal
 import socket
 import time
 
@@ -16,10 +13,8 @@ import pytest
 
 from tests import servers
 from tests.models import Stall
-from tests.stack.load import Load
 from tests.stack.refusals import HEAD, REFUSALS, ask, check
 
-KILLING = 30  # seconds for which workers are killed, one each second
 PREDICT = HEAD + b"Content-Length: 17\r\n\r\n[5.9,3.0,5.1,1.8]"
 
 
@@ -212,24 +207,3 @@ def die(listener):
             connection.recv(65536)
             connection.close()
             yield
-
-
-def test_workers_are_killed_and_no_request_is_lost(store):
-    """A random worker is killed each second; every request still gets its one right answer."""
-    seed = random.randrange(10**6)
-    choice = random.Random(seed).choice
-    killed = 0
-    with (
-        servers.gunicorn(store, DEFAULT_MODEL="iris") as server,
-        servers.nginx([f"127.0.0.1:{server.port}"]) as door,
-        Load(door.port) as load,
-    ):
-        end = time.monotonic() + KILLING
-        while time.monotonic() < end:
-            time.sleep(1)
-            os.kill(choice(server.workers()), signal.SIGKILL)
-            killed += 1
-
-    print(f"{load.sent} sent, {len(load.failures)} failed, {killed} workers killed, seed {seed}")
-    assert load.failures == [], f"{len(load.failures)} of {load.sent} failed with seed {seed}"
-    assert load.sent >= 100 * KILLING
