@@ -102,7 +102,7 @@ def test_more_workers_share_one_model(hoards, tmp_path):
     memory = {}
     for workers in (1, 2, 4):
         with servers.gunicorn(hoards, MODELS="large", WEB_CONCURRENCY=str(workers)) as server:
-            blast(server, "large", REQUESTS // 2, tmp_path)
+            blast(server, "large", 4000, tmp_path)
             memory[workers] = Holdings.of(server).memory
     print(f"MiB by workers: {memory}")
 
