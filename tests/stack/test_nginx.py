@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -207,3 +208,17 @@ def die(listener):
             connection.recv(65536)
             connection.close()
             yield
+
+
+def test_replicas_that_go_cost_nothing_while_one_stays(served):
+    """Those that refuse, and those that take a connection and are gone, are no reason to give up."""
+    with socket.create_server(("127.0.0.1", 0)) as mortal:
+        gone = [f"127.0.0.1:{servers.free_port()}" for _ in range(2)]
+        mortal.settimeout(1)
+        dying = threading.Thread(target=lambda: sum(1 for _ in die(mortal)))
+        dying.start()
+        with servers.nginx([*gone, f"127.0.0.1:{mortal.getsockname()[1]}", f"127.0.0.1:{served.port}"]) as door:
+            statuses = [ask(door.port, PREDICT).status for _ in range(20)]
+        dying.join()
+
+    assert statuses == [200] * 20
