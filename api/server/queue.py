@@ -13,14 +13,18 @@ Connection = Any  # gunicorn's
 SLOW = 0.02
 
 # Seconds that a quick one may wait: a burst of them is no overload.
-SHORT = 0.1
+SHORT = 0.25
 
 # Seconds without a finished request, with every thread busy, after which these are taken for stuck; or so many times the
 # mean, where that is longer.
 STALL, TIMES = 0.05, 8
 
-# How much of the mean the newest request is.
-NEWEST = 0.1
+# The same after which nothing is to be hoped for, so that nobody is let wait.
+HOPELESS = 0.5
+
+# How much of the mean the newest request is, and how many times the mean it counts for at most: a first request that loads
+# something is no measure of the next.
+NEWEST, MOST = 0.1, 4
 
 
 class Queue:
@@ -84,17 +88,17 @@ class Queue:
         self._stuck.discard(connection)
         self._moved = monotonic()
         if seconds is not None:
-            self._mean += NEWEST * (seconds - self._mean)
+            self._mean += NEWEST * (min(seconds, SLOW + MOST * self._mean) - self._mean)
 
     def look(self) -> None:
         """Take requests for stuck where nothing has moved for longer than requests take."""
-        if self._active >= self._threads and self._idle():
+        if self._active >= self._threads and self._is_still(STALL):
             active = (connection for connection in self._running if connection not in self._stuck)
             self._stuck.update(list(islice(active, self._threads - len(self._stuck))))
 
     def stalled(self) -> bool:
         """Whether nothing moves, and as many are stuck as may be."""
-        return self._active >= self._threads <= len(self._stuck) and self._idle()
+        return self._active >= self._threads <= len(self._stuck) and self._is_still(HOPELESS)
 
-    def _idle(self) -> bool:
-        return monotonic() - self._moved > max(STALL, TIMES * self._mean)
+    def _is_still(self, seconds: float) -> bool:
+        return monotonic() - self._moved > max(seconds, TIMES * self._mean)

@@ -163,6 +163,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             elif error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
                 raise
             return
+        self._take(listener, client, address)
+
+    def _take(self, listener: socket.socket, client: socket.socket, address: Any) -> None:
         self.nr_conns += 1
         connection = TConn(self.cfg, client, address, listener.getsockname())
         if sockets.readable(client):
@@ -178,6 +181,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _start(self, connection: Any) -> None:
         connection.data_ready = True
         full = self._queue.full()
+        if full:  # some may have ended that are not counted out yet
+            self.method_queue.run_callbacks(None)
+            full = self._queue.full()
         connection.exchange = Exchange(self.seconds, full)
         if full:
             self._submit(self._refusing, connection)
@@ -301,6 +307,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.alive = False
             self._make_way()
 
+    def _close_listeners(self) -> None:
+        """Take what waits there, then no more: a client that comes now is refused at once, and can go elsewhere."""
+        for listener in self.sockets:
+            with contextlib.suppress(OSError):
+                while not self.slot.retired:
+                    self._take(listener, *listener.accept())
+            listener.close()
+
     def _make_way(self) -> None:
         """Let the master start another worker while this one finishes what it has."""
         self.slot.retire()
@@ -316,6 +330,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Called when the main loop ends and only finishing is left."""
         if self.nr >= self.max_requests:
             self._make_way()
+        self._close_listeners()
         if self.slot.retired:
             deadline = min(deadline, time.monotonic() + SHORT_LINGER)
         super()._cap_keepalive(deadline)

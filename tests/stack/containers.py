@@ -96,7 +96,9 @@ class Stack:
 
     def replicas(self) -> list[str]:
         """The ids of the API's containers that run."""
-        return self("ps", "--quiet", "api").split()
+        labels = {"project": self.name, "service": "api"}
+        filters = [f"--filter=label=com.docker.compose.{key}={value}" for key, value in labels.items()]
+        return run("docker", "ps", "--quiet", "--no-trunc", *filters).split()
 
     def scale(self, replicas: int) -> list[str]:
         """Have that many healthy replicas. Returns their ids."""

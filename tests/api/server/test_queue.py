@@ -40,7 +40,7 @@ def test_as_many_run_as_there_are_threads(clock):
     assert rules.next() == "c"
 
 
-@pytest.mark.parametrize(("seconds", "may_wait"), [(0.001, 399), (0.05, 1), (2.0, 1)])
+@pytest.mark.parametrize(("seconds", "may_wait"), [(0.001, 999), (0.05, 1), (2.0, 1)])
 def test_quick_ones_may_wait_a_moment_and_slow_ones_half_as_long_as_they_take(clock, seconds, may_wait):
     rules = taught(4, seconds)
     waiting = -4
@@ -72,12 +72,22 @@ def test_while_all_are_stuck_as_many_again_may_run(clock):
     clock(queue.STALL + 0.01)
     rules.look()
     assert rules.next() is None
+    assert not rules.stalled()
+    clock(queue.HOPELESS)
     assert rules.stalled()
     assert rules.full()
 
     rules.done(0, 1.0)
     rules.done(2, 1.0)
     assert rules.next() == 4
+
+
+def test_one_slow_request_does_not_make_them_slow(clock):
+    rules = taught(4, 0.001)
+    rules.put("first of its model")
+    rules.done(rules.next(), 3.0)
+
+    assert not rules.slow
 
 
 def test_slow_is_not_stuck(clock):
