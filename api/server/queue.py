@@ -90,6 +90,13 @@ class Queue:
         if seconds is not None:
             self._mean += NEWEST * (min(seconds, SLOW + MOST * self._mean) - self._mean)
 
+    def give_up(self) -> list[Connection]:
+        """Those that wait where nothing is to be hoped for; they wait no more."""
+        waiting = list(self._waiting) if self.stalled() else []
+        if waiting:
+            self._waiting.clear()
+        return waiting
+
     def look(self) -> None:
         """Take requests for stuck where nothing has moved for longer than requests take."""
         if self._active >= self._threads and self._is_still(STALL):

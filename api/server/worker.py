@@ -115,8 +115,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.set_accept_enabled(self.alive and self.nr_conns < self.worker_connections)
         if self._queue.waiting or (self.alive and not self._accepting):
             timeout = GLANCE
-        if self._queue.stalled():
-            self.murder_keepalived(force=True)  # what came on them would wait for no one knows how long
+        if self._queue.stalled():  # what waits, and what would come on an open connection, is better told so at once
+            self.murder_keepalived(force=True)
+            for connection in self._queue.give_up():
+                connection.exchange.full = True
+                self._submit(self._refusing, connection)
         while self._leaving and self._leaving[0].timeout <= time.monotonic():
             self._drained(self._leaving[0])
         super().wait_for_and_dispatch_events(timeout)

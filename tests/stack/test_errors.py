@@ -205,7 +205,7 @@ def test_a_service_without_room_says_so_at_once(narrow):
             busy = [stack.enter_context(socket.create_connection(("127.0.0.1", narrow.port), PATIENCE)) for _ in range(6)]
             for connection in busy:
                 connection.sendall(stall(0.9))
-            time.sleep(0.4)  # long enough to be taken for stuck
+            time.sleep(0.7)  # long enough to be taken for stuck
             (found["predict"],), (found["livez"],) = (converse(narrow.port, request).answers for request in (predict, livez))
             stalled = [split(b"".join(iter(lambda: connection.recv(65536), b"")))[0][0] for connection in busy]  # noqa: B023
             found["stall"] = min(stalled)

@@ -76,6 +76,9 @@ def test_while_all_are_stuck_as_many_again_may_run(clock):
     clock(queue.HOPELESS)
     assert rules.stalled()
     assert rules.full()
+    assert rules.give_up() == [4, 5]
+    assert rules.waiting == 0
+    rules.put(4)
 
     rules.done(0, 1.0)
     rules.done(2, 1.0)
