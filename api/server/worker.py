@@ -296,7 +296,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         method = exchange.request.method if exchange.request else None
         observe.log_request(identity, method, exchange.route, response, time.monotonic() - exchange.queued)
         with contextlib.suppress(OSError):
-            client.send(to_bytes(response), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            client.send(to_bytes(response), socket.MSG_DONTWAIT)
 
     def _give_up(self, connection: Any) -> None:
         """Count the thread that computes for ``connection`` as lost, and make way for another worker."""
