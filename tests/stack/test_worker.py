@@ -123,14 +123,14 @@ def test_a_refusal_says_when_to_come_again(store):
 def test_a_client_that_left_while_it_waited_is_not_computed_for(store):
     """Nor logged: nothing is known of its request."""
     with servers.gunicorn(store, WEB_CONCURRENCY="1", THREADS="1") as server:
-        for _ in range(5):
-            post(server.port, [0.4, Stall.SLEEPS])  # so that it knows that these are slow, not stuck
+        for _ in range(15):
+            post(server.port, [0.3, Stall.SLEEPS])  # so that it knows that these are slow, not stuck
         with under_way(server.port, [[0.8, Stall.SLEEPS]]):
             for _ in range(5):
                 with socket.create_connection(("127.0.0.1", server.port)) as client:
                     client.sendall(HEAD.replace(b"/predict", b"/models/stall/predict") + b"Content-Length: 5\r\n\r\n[0,0]")
         assert post(server.port, [0, Stall.SLEEPS])[0] == 200
-        assert len([line for line in lines(server) if line.get("model") == "stall"]) == 5 + 1 + 1
+        assert len([line for line in lines(server) if line.get("model") == "stall"]) == 15 + 1 + 1
 
 
 def test_a_request_that_does_not_arrive_is_told_so_and_frees_its_thread(store):
