@@ -25,7 +25,6 @@ class Version:
         self.cautions = cautions
         self.runtime = runtime
         self.readers = Readers(manifest.signature)
-        self.json = self.readers.json
         self.seen = SeenInTraining(manifest.signature)
 
 

@@ -42,7 +42,7 @@ def assert_faithful(tmp_path, estimator, X, rows_of=lambda X, i: X.iloc[i : i + 
     """Publish, then compare all rows in one batch and each by itself with the estimator, bit for bit."""
     tepal.publish(estimator, name="m", X=X, store=tmp_path)
     version = Repository.open(tmp_path).find("m")
-    table = version.json.read(
+    table = version.readers.json.read(
         msgspec.json.encode(tepal.table.Table.from_columns(*tepal.signature.derive(X)).records()), Notes()
     )
     ask = estimator.predict_proba if hasattr(estimator, "predict_proba") else estimator.predict
@@ -119,7 +119,7 @@ def test_columns_in_another_order_than_the_estimators_are_put_in_its_order(tmp_p
     for name in ("m", "n"):
         version = Repository.open(tmp_path).find(name)
         assert version.manifest.signature.names == ("a", "b")
-        answer = version.runtime.predict(version.json.read(b'{"b":9,"a":3}', Notes())).values[0]
+        answer = version.runtime.predict(version.readers.json.read(b'{"b":9,"a":3}', Notes())).values[0]
         assert answer.tobytes() == estimator.predict(pd.DataFrame({"a": [3.0], "b": [9.0]})).tobytes()
     with pytest.raises(PublishError, match="fitted on the columns a, b"):
         tepal.publish(estimator, name="m", X={"a": frame["a"], "c": frame["b"]}, store=tmp_path)
@@ -164,7 +164,7 @@ def test_classes_may_be_a_list(tmp_path):
     tepal.publish(Listed(), name="m", X=np.zeros((2, 1)), store=tmp_path)
     version = Repository.open(tmp_path).find("m")
 
-    prediction = version.runtime.predict(version.json.read(b'{"x0":0}', Notes()))
+    prediction = version.runtime.predict(version.readers.json.read(b'{"x0":0}', Notes()))
 
     assert prediction.class_probabilities() == [{"no": 0.5, "yes": 0.5}]
 
@@ -174,7 +174,7 @@ def test_a_model_that_leaves_the_process_fails_only_its_request(tmp_path):
     version = Repository.open(tmp_path).find("m")
 
     with pytest.raises(tepal.ModelError):
-        version.runtime.predict(version.json.read(b'{"x0":101}', Notes()))
+        version.runtime.predict(version.readers.json.read(b'{"x0":101}', Notes()))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_several_labels_a_row_are_one_output_each(tmp_path):
     tepal.publish(estimator, name="m", X=X, y=pd.DataFrame(Y, columns=["k", "k"]), store=tmp_path)
 
     version = Repository.open(tmp_path).find("m")
-    (label,) = version.runtime.predict(version.json.read(b"[0.5,0.5]", Notes())).labels()
+    (label,) = version.runtime.predict(version.readers.json.read(b"[0.5,0.5]", Notes())).labels()
     assert label.keys() == {"y0", "y1"}
 
 
@@ -228,7 +228,7 @@ def test_a_column_may_have_any_name(tmp_path, name):
 
     split = {"columns": [name], "data": [[2]]} if name != "data" else [[2]]  # such a column wins over the wrapper
     for body in ({name: 2}, [{name: 2}], {name: [2]}, split, {"instances": [{name: 2}]}, [2]):
-        answer = version.runtime.predict(version.json.read(msgspec.json.encode(body), Notes())).labels()
+        answer = version.runtime.predict(version.readers.json.read(msgspec.json.encode(body), Notes())).labels()
         assert answer == pytest.approx([2.0]), body
 
 
@@ -242,7 +242,7 @@ def test_a_label_with_a_line_break_stays_a_line(tmp_path):
     tepal.publish(Broken(), name="m", X=np.zeros((2, 1)), store=tmp_path)
     version = Repository.open(tmp_path).find("m")
 
-    assert text.write(version.runtime.predict(version.json.read(b"[[0],[0]]", Notes()))) == b"no\\nway\nno\\nway\n"
+    assert text.write(version.runtime.predict(version.readers.json.read(b"[[0],[0]]", Notes()))) == b"no\\nway\nno\\nway\n"
 
 
 def test_a_path_of_the_machine_is_taken_out_of_others_words():

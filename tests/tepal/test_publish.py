@@ -128,7 +128,7 @@ def test_several_outputs_are_named_by_their_targets(tmp_path):
 
     assert [output.name for output in manifest.read(path).outputs] == ["up", "down"]
     version = Repository.open(tmp_path).find("m")
-    answer = version.runtime.predict(version.json.read(b"[1,2]", tepal.notes.Notes())).labels()
+    answer = version.runtime.predict(version.readers.json.read(b"[1,2]", tepal.notes.Notes())).labels()
     assert answer[0].keys() == {"up", "down"}
 
 
@@ -150,7 +150,7 @@ def test_classes_of_the_users_own_script_travel_in_the_pickle(tmp_path):
     version = Repository.open(tmp_path / "store").find("mine")
 
     assert version.manifest.by_value
-    assert version.runtime.predict(version.json.read(b"[[3],[0]]", tepal.notes.Notes())).labels() == ["b", "a"]
+    assert version.runtime.predict(version.readers.json.read(b"[[3],[0]]", tepal.notes.Notes())).labels() == ["b", "a"]
 
 
 KILLED = """

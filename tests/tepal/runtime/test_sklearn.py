@@ -90,7 +90,7 @@ if sys.argv[2] == "serve":
         child = os.fork()
         if child == 0:
             for model in repository.models.values():
-                table = model.default.json.read(bytes(str(X.tolist()), "ascii"), Notes())
+                table = model.default.readers.json.read(bytes(str(X.tolist()), "ascii"), Notes())
                 assert len(model.default.runtime.predict(table).labels()) == 5000
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
