@@ -76,6 +76,8 @@ BODIES = {
     "thousands of 4,300 digits": (NUMBERS, None, lambda: b"[" + (b"9" * 4300 + b",") * 3800 + b"1]"),
     "a huge string": (NUMBERS, None, lambda: b'["' + b"x" * 16 * MILLION + b'"]'),
     "a huge name": (NUMBERS, None, lambda: encode({"x" * 16 * MILLION: 1})),
+    "cut off": (NUMBERS, None, lambda: b"[" + b"[0.5,0.1,0.2,0.3]," * 850_000),
+    "no JSON at its end": (NUMBERS, None, lambda: b"[" + b"[0.5,0.1,0.2,0.3]," * 850_000 + b"[NaN,1,1,1]]"),
     "blanks": (NUMBERS, None, lambda: b" " * 16 * MILLION),
     "CSV, a million ragged rows": (NUMBERS, "csv", lambda: b"1,2,3\n" * 2 * MILLION),
     "CSV, bad cells": (NUMBERS, "csv", lambda: b"x,2,3,4\n" * 2 * MILLION),
