@@ -1,7 +1,4 @@
-"""The command line: ``tepal``, or ``python -m tepal``.
-
-Exit codes: 0 done, 1 refused (the reason is one sentence on standard error), 2 wrong usage.
-"""
+"""Commands that read the model repository: list, show, verify."""
 
 from __future__ import annotations
 
@@ -11,40 +8,19 @@ from typing import Any
 import click
 import msgspec
 
-from tepal import TepalError, __version__, repository
 from tepal import manifest as manifests
+from tepal import repository
 from tepal.errors import ArtifactError, NotFound
 from tepal.manifest import Manifest
 from tepal.publish import store_from_environ
 from tepal.signature import Column
 
-
-class Commands(click.Group):
-    """Shows an error of ours as its sentence, and leaves with 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except TepalError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(1)
-
-
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script to read.")
 
 
-@click.group(cls=Commands)
-@click.version_option(__version__, prog_name="tepal")
-def main() -> None:
-    """Look into the model repository: the folder that MODEL_STORE names, or model/.
-
-    Example: tepal list
-    """
-
-
-@main.command("list")
+@click.command("list")
 @_as_json
-def list_(as_json: bool) -> None:
+def list_command(as_json: bool) -> None:
     """List the models and their versions.
 
     Example: tepal list --json
@@ -60,11 +36,11 @@ def list_(as_json: bool) -> None:
         click.echo(f"{name:<{width}}  versions {', '.join(numbers)}")
 
 
-@main.command()
+@click.command("show")
 @click.argument("name")
 @click.argument("version", required=False)
 @_as_json
-def show(name: str, version: str | None, as_json: bool) -> None:
+def show_command(name: str, version: str | None, as_json: bool) -> None:
     """Show the card of a model: what it takes, what it answers, what it was trained on.
 
     Example: tepal show iris
@@ -77,11 +53,11 @@ def show(name: str, version: str | None, as_json: bool) -> None:
         click.echo(line)
 
 
-@main.command()
+@click.command("verify")
 @click.argument("name", required=False)
 @click.argument("version", required=False)
 @_as_json
-def verify(name: str | None, version: str | None, as_json: bool) -> None:
+def verify_command(name: str | None, version: str | None, as_json: bool) -> None:
     """Load versions as the service does by default: digests, library versions, golden rows. Exits with 1 if any fails.
 
     Example: tepal verify iris

@@ -1,0 +1,49 @@
+"""The command line: ``tepal``, or ``python -m tepal``; each file beside this one holds commands of one kind.
+
+Exit codes: 0 done, 1 refused (the reason is one sentence on standard error), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from tepal import TepalError, __version__
+
+# Which file holds a command: only the file of the one that runs is imported.
+COMMANDS = {
+    "list": "look",
+    "show": "look",
+    "verify": "look",
+}
+
+
+class Commands(click.Group):
+    """The commands of COMMANDS. Shows an error of ours as its sentence, and leaves with 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"tepal.cli.{COMMANDS[name]}"), f"{name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TepalError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, prog_name="tepal")
+def main() -> None:
+    """Publish models, and look into the model repository: the folder that MODEL_STORE names, or model/.
+
+    Example: tepal list
+    """
