@@ -52,6 +52,7 @@ env: .venv/serve ## write .env.example again, from the table of settings
 lock: ## pin every dependency again, with hashes, for Python 3.11 and later (needs uv)
 	uv pip compile --quiet --upgrade $(LOCK) --extra serve --output-file requirements.txt
 	uv pip compile --quiet --upgrade $(LOCK) --extra serve --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	uv pip compile --quiet --upgrade $(LOCK) --extra serve --extra pandas --constraint requirements-dev.txt --output-file requirements-train.txt
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 clean: ## remove the virtual environment and every cache; models stay
