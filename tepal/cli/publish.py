@@ -14,6 +14,15 @@ import tepal
 from tepal import environment, examples, known, opened
 from tepal import manifest as manifests
 
+
+def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = [value.partition("=") for value in values]
+    for key, equals, value in pairs:
+        if not (key and equals):
+            raise click.BadParameter(f"{key or value!r} is not KEY=VALUE")
+    return [(key, value) for key, _, value in pairs]
+
+
 _MANY: dict[str, Any] = {"multiple": True, "default": ()}
 
 
@@ -38,8 +47,12 @@ _MANY: dict[str, Any] = {"multiple": True, "default": ()}
     show_default=True,
     help="Whether a row's answer depends on that row alone, or on those before it.",
 )
-@click.option("--metric", "metrics", metavar="KEY=VALUE", help="How good it is, for its card: accuracy=0.93.", **_MANY)
-@click.option("--meta", metavar="KEY=VALUE", help="Anything else for its card: run=17, commit=3f2a.", **_MANY)
+@click.option(
+    "--metric", "metrics", metavar="KEY=VALUE", help="How good it is, for its card: accuracy=0.93.", callback=_pairs, **_MANY
+)
+@click.option(
+    "--meta", metavar="KEY=VALUE", help="Anything else for its card: run=17, commit=3f2a.", callback=_pairs, **_MANY
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script to read.")
 def publish_command(
     file: Path,
@@ -49,8 +62,8 @@ def publish_command(
     code: tuple[str, ...],
     trust: tuple[str, ...],
     rows: Literal["independent", "sequence"],
-    metrics: tuple[str, ...],
-    meta: tuple[str, ...],
+    metrics: list[tuple[str, str]],
+    meta: list[tuple[str, str]],
     as_json: bool,
 ) -> None:
     """Publish the model in FILE (a pickle, joblib's or .skops) as the next version of NAME.
@@ -72,8 +85,8 @@ def publish_command(
         X=arranged.X,
         y=arranged.y,
         rows=rows,
-        metrics={key: _number_or_text(value) for key, value in _pairs("--metric", metrics)},
-        meta=dict(_pairs("--meta", meta)),
+        metrics={key: _number_or_text(value) for key, value in metrics},
+        meta=dict(meta),
         code=code,
     )
     if as_json:
@@ -90,14 +103,6 @@ def _example(path: Path) -> str:
     if manifest.rows == "sequence":
         return "@rows.json  # its rows in their order; the model card has an example"
     return shlex.quote(msgspec.json.encode(manifest.golden.rows[0]).decode())
-
-
-def _pairs(option: str, values: tuple[str, ...]) -> list[tuple[str, str]]:
-    pairs = [value.partition("=") for value in values]
-    for key, equals, value in pairs:
-        if not (key and equals):
-            raise click.BadParameter(f"{key or value!r} is not KEY=VALUE", param_hint=option)
-    return [(key, value) for key, _, value in pairs]
 
 
 def _number_or_text(value: str) -> Any:
