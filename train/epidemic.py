@@ -61,13 +61,11 @@ class GrowthCurves(RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         """``(n, 4)``. Raises ValueError for a country that has no curve."""
-        unknown = [country for country in X["country"].unique() if country not in self.curves_]
-        if unknown:
-            raise ValueError(f"there is no curve for the country {unknown[0]!r}")
         days = day_numbers(X["date"])
         predicted = np.empty((len(X), len(OUTPUTS)))
-        for country in X["country"].unique():
-            rows = (X["country"] == country).to_numpy()
+        for country, rows in X.groupby("country").indices.items():
+            if country not in self.curves_:
+                raise ValueError(f"there is no curve for the country {country!r}")
             predicted[rows] = along(self.curves_[country], days[rows])
         return predicted
 
@@ -225,7 +223,7 @@ def measure(model, before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """ECDC's table as ``country``, ``date``, ``deaths``. Its ``United_States_of_America`` is written with spaces here."""
+    """ECDC's table as ``country``, ``date``, ``deaths``, the names with spaces: ``United States of America``."""
     try:
         table = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False, dtype=str)
     except (OSError, ValueError) as error:
@@ -236,6 +234,9 @@ def read_table(path: Path) -> pd.DataFrame:
         raise click.ClickException(
             f"{path} has no column {', '.join(missing)}; it takes dateRep (or date), countriesAndTerritories and deaths"
         )
+    if joined := sorted(country for country in set(table["country"]) if "_" in country):
+        told = joined[0].replace("_", " ")
+        click.echo(f"{path}: a country's name has spaces for its underscores: {joined[0]} is asked for as {told}")
     table["country"] = table["country"].str.replace("_", " ").str.strip()
     written = table["date"].str.strip()
     table["date"] = pd.to_datetime(written, format="%d/%m/%Y", errors="coerce")
@@ -266,7 +267,7 @@ def made_up_table(seed: int = 9) -> pd.DataFrame:
 
 def curl(name: str, country: str, day: np.datetime64) -> str:
     """The request for a country on a day and the day after, as an address and as a body."""
-    days = [day, day + 1]
+    days = [day, day + np.timedelta64(1, "D")]
     asked = "&".join([f"country={quote_plus(country)}", *(f"date={day}" for day in days)])
     records = json.dumps([{"country": country, "date": str(day)} for day in days], ensure_ascii=False)
     records = records.replace("'", "'\\''")  # as a shell has it within quotes

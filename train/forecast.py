@@ -35,7 +35,6 @@ class Indicators(TransformerMixin, BaseEstimator):
     """
 
     def fit(self, X, y=None):
-        self.columns_ = list(X.columns)
         return self
 
     def transform(self, X):

@@ -155,6 +155,7 @@ def test_it_takes_ecdcs_table_of_200_countries(tmp_path, first_column, populatio
     assert result.returncode == 0, result.stderr
     assert "fitting countries" in result.stderr
     assert f"200 countries, 2019-12-31 to 2020-06-30: {file}" in result.stdout
+    assert "Antigua_and_Barbuda is asked for as Antigua and Barbuda" in result.stdout
     assert "Vietnam (0 dead)" in " ".join(result.stdout.split())
     published = manifest.read(tmp_path / "store" / "epidemic" / "1")
     known = published.signature.columns[0].categories
