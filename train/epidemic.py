@@ -240,7 +240,8 @@ def read_table(path: Path) -> pd.DataFrame:
     table["country"] = table["country"].str.replace("_", " ").str.strip()
     written = table["date"].str.strip()
     table["date"] = pd.to_datetime(written, format="%d/%m/%Y", errors="coerce")
-    table["deaths"] = pd.to_numeric(table["deaths"], errors="coerce").fillna(0)  # none reported
+    deaths = pd.to_numeric(table["deaths"], errors="coerce")
+    table["deaths"] = deaths.where(np.isfinite(deaths), 0)  # no number: none was reported
     if table["date"].isna().any():
         row = int(np.flatnonzero(table["date"].isna())[0])
         raise click.ClickException(f"{path}: line {row + 2} has the date {written[row]!r}; it takes day/month/year")
