@@ -88,7 +88,8 @@ def _card(version: Version | BadVersion) -> dict[str, Any]:
         },
         "sha256": manifest.files,
         "self_test": {"result": "passed", "golden_rows": len(manifest.golden.rows)},
-        "example": manifest.golden.rows[0],
+        # A row of a sequence means nothing without those before it.
+        "example": manifest.golden.rows if manifest.rows == "sequence" else manifest.golden.rows[0],
     }
     if version.cautions:
         card["cautions"] = version.cautions

@@ -223,7 +223,7 @@ def measure(model, before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """ECDC's table as ``country``, ``date``, ``deaths``, the names with spaces: ``United States of America``."""
+    """ECDC's table as ``country``, ``date``, ``deaths``, the names as they stand there: ``United_States_of_America``."""
     try:
         table = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False, dtype=str)
     except (OSError, ValueError) as error:
@@ -234,10 +234,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise click.ClickException(
             f"{path} has no column {', '.join(missing)}; it takes dateRep (or date), countriesAndTerritories and deaths"
         )
-    if joined := sorted(country for country in set(table["country"]) if "_" in country):
-        told = joined[0].replace("_", " ")
-        click.echo(f"{path}: a country's name has spaces for its underscores: {joined[0]} is asked for as {told}")
-    table["country"] = table["country"].str.replace("_", " ").str.strip()
+    table["country"] = table["country"].str.strip()
     written = table["date"].str.strip()
     table["date"] = pd.to_datetime(written, format="%d/%m/%Y", errors="coerce")
     deaths = pd.to_numeric(table["deaths"], errors="coerce")
