@@ -76,6 +76,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int
 
     @property
+    def example(self) -> Any:
+        """A body to send: a record, or all records of a sequence, where a row means nothing without those before it."""
+        return self.golden.rows if self.rows == "sequence" else self.golden.rows[0]
+
+    @property
     def python_minor(self) -> str:
         """Such as ``3.11``."""
         return ".".join(self.python.split(".")[:2])
