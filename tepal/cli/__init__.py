@@ -17,6 +17,8 @@ COMMANDS = {
     "list": "look",
     "show": "look",
     "verify": "look",
+    "remove": "remove",
+    "predict": "predict",
 }
 
 
