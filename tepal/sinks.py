@@ -34,7 +34,7 @@ def sink_of(path: Path, file: BinaryIO, outputs: Sequence[Output], probabilities
     format_ = format_of(path)
     if format_ == "parquet":
         return ParquetSink(file, outputs, probabilities)
-    stream = cast(BinaryIO, gzip.GzipFile("", "wb", fileobj=file, mtime=0)) if path.name.lower().endswith(".gz") else file
+    stream = cast(BinaryIO, gzip.GzipFile("", "wb", 6, file, 0)) if path.name.lower().endswith(".gz") else file
     return TextSink(format_, stream, probabilities, own=stream is not file)
 
 

@@ -47,6 +47,7 @@ def predict_command(
     name: str,
     input_: Path,
     output: Path,
+    *,
     number: str | None,
     keep: tuple[str, ...],
     probabilities: bool,
