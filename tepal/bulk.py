@@ -119,8 +119,11 @@ def _placed(opened: Source, source: Path, first: int, rows: int) -> Iterator[Non
     except (InputError, ModelError) as error:
         sentence = _of_file(str(error))
         found = re.match(r"row (\d+)", sentence)
+        of_all = isinstance(error, Invalid) and error.details and "row" not in error.details[0]
         if found:
             sentence = opened.place(first + int(found[1])) + sentence[found.end() :]
+        elif of_all:
+            pass
         elif rows > 1:
             sentence = f"rows {first} to {first + rows - 1}: {sentence}"
         else:

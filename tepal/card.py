@@ -300,7 +300,7 @@ def in_words(estimator: str) -> str:
     name = found[1]
     if name == "Pipeline":
         steps = [_words(step) for step in _inside(estimator, depth=3)]
-        whole = estimator.count("(") == estimator.count(")")  # a long one is cut
+        whole = estimator.count("(") <= estimator.count(")")  # a long one is cut
         return ", then ".join(steps if whole and steps else [*steps, "more"])
     inner = _inside(estimator, depth=1)
     if name in ("ColumnTransformer", "FeatureUnion") or not inner:

@@ -92,7 +92,7 @@ def format_of(path: Path) -> str:
     """``csv``, ``jsonlines`` or ``parquet``, by the extension. Raises FileError for any other."""
     name = path.name.lower()
     formats = {".csv": "csv", ".jsonl": "jsonlines", ".ndjson": "jsonlines"}
-    found = {".parquet": "parquet", **formats, **{f"{ending}.gz": format_ for ending, format_ in formats.items()}}
+    found = {**formats, ".parquet": "parquet", **{f"{ending}.gz": format_ for ending, format_ in formats.items()}}
     for ending, format_ in found.items():
         if name.endswith(ending):
             return format_
@@ -106,7 +106,8 @@ class _Text:
         self._request = request
         self._size = max(1, request.path.stat().st_size)
         self._file = request.path.open("rb")
-        self._stream = _inflated(request.path, self._file)
+        self._gzipped = request.path.name.lower().endswith(".gz")
+        self._stream = io.BufferedReader(gzip.GzipFile(fileobj=self._file)) if self._gzipped else self._file
 
     def done(self) -> float:
         return min(1.0, self._file.tell() / self._size)
@@ -117,7 +118,8 @@ class _Text:
 
     def _again(self) -> io.BufferedReader:
         """The file from its start, to find the place of something in it."""
-        return _inflated(self._request.path, self._request.path.open("rb"))
+        path = self._request.path
+        return io.BufferedReader(gzip.GzipFile(path)) if self._gzipped else path.open("rb")
 
     def _start(self) -> None:
         start = self._stream.peek(4)
@@ -148,7 +150,8 @@ class CsvSource(_Text):
     def chunks(self, most: int | None) -> Iterator[list[list[str]]]:
         with self._explained():
             self._start()
-            records = self._records(self._stream)
+            self._text = io.TextIOWrapper(self._stream, "utf-8-sig", newline="")  # to be kept: it closes what it reads
+            records = self._records()
             first = next(records, None)
             if first is None:
                 raise Malformed("the file is empty")
@@ -175,9 +178,9 @@ class CsvSource(_Text):
     def place(self, row: int) -> str:
         return f"row {row} (line {self._line(row + (self._header is not None))})"
 
-    def _records(self, stream: io.BufferedReader) -> Iterator[list[str]]:
+    def _records(self) -> Iterator[list[str]]:
         try:
-            yield from self._csv.records(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
+            yield from self._csv.records(self._text)
         except Malformed as error:
             why = str(error).removeprefix("the body is not CSV: ")
             raise Malformed(f"line {self._line(None)} is not CSV: {why}") from None
@@ -293,10 +296,6 @@ class ParquetSource:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _inflated(path: Path, file: io.BufferedReader) -> io.BufferedReader:
-    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if path.name.lower().endswith(".gz") else file
 
 
 def _cut(rows: Iterator[Any], most: int | None, read: Callable[[], int]) -> Iterator[list[Any]]:
