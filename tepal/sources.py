@@ -189,14 +189,14 @@ class CsvSource(_Text):
         """The line, from 1, at which a record starts; None: at which the file can be read no further."""
         reached = 0
 
-        def lines(stream: io.BufferedReader) -> Iterator[str]:
+        def counted(text: io.TextIOWrapper) -> Iterator[str]:
             nonlocal reached
-            for line in io.TextIOWrapper(stream, "utf-8-sig", newline=""):
+            for line in text:
                 reached += 1
                 yield line
 
-        with self._again() as stream, contextlib.suppress(Malformed):
-            for number, cells in enumerate(self._csv.records(lines(stream))):
+        with io.TextIOWrapper(self._again(), "utf-8-sig", newline="") as text, contextlib.suppress(Malformed):
+            for number, cells in enumerate(self._csv.records(counted(text))):
                 if number == record:
                     return reached - sum(len(_LINE_END.findall(cell)) for cell in cells)
         return reached
