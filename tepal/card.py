@@ -147,10 +147,12 @@ def _is_confusion(value: Any) -> bool:
 def _confusion(key: str, value: dict[str, Any], width: int) -> list[str]:
     labels = [_short(class_key(label)) for label in value["labels"]]
     rows_are = value.get("rows_are", "true classes")
-    found = [f"  {_spoken(key)}: rows are the {rows_are}, columns the predicted"]
+    found = _wrapped(f"{_spoken(key)}: rows are the {rows_are}, columns the predicted", width, "  ", "    ")
     matrix = table([("", *labels), *[(label, *map(str, row)) for label, row in zip(labels, value["counts"])]], right=True)
     if len(labels) > MOST_LABELS or max(map(len, matrix)) + 4 > width:
-        return [f"  {_spoken(key)}: {len(labels)} by {len(labels)}, too wide for here; --json has it"]
+        return _wrapped(
+            f"{_spoken(key)}: {len(labels)} by {len(labels)}, too wide for here; see --json", width, "  ", "    "
+        )
     return [*found, *[f"    {line}" for line in matrix]]
 
 

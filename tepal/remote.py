@@ -47,9 +47,9 @@ class Remote:
     def __init__(self, url: str, timeout: float = TIMEOUT):
         self.url = url.rstrip("/")
         self._timeout = timeout
-        self._connection = self._connect()
+        self._connection = self._connect(url)
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self, url: str) -> http.client.HTTPConnection:
         try:
             parts: SplitResult = urlsplit(self.url)
             host, port = parts.hostname, parts.port
@@ -58,7 +58,7 @@ class Remote:
         kinds: dict[str, Callable[..., http.client.HTTPConnection]]
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         if not host or parts.scheme not in kinds or parts.query or parts.fragment or parts.username is not None:
-            raise RemoteError(f"{self.url!r} is no address of a service; give one like http://127.0.0.1:8080")
+            raise RemoteError(f"{url!r} is no address of a service; give one like http://127.0.0.1:8080")
         self._prefix = parts.path
         return kinds[parts.scheme](host, port, timeout=self._timeout)
 
@@ -111,7 +111,10 @@ class Remote:
         try:
             self._connection.request("GET" if body is None else "POST", self._prefix + path, body, headers)
             response = self._connection.getresponse()
-            return response.status, response.headers, response.read(MOST)
+            answer = response.read(MOST)
+            if response.length:
+                raise http.client.IncompleteRead(answer)
+            return response.status, response.headers, answer
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise RemoteError(self._fault(error)) from None
@@ -129,6 +132,8 @@ class Remote:
             return f"{self.url} does not speak HTTPS; try http://"
         if isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
             return f"{self.url} closed the connection without an answer"
+        if isinstance(error, http.client.IncompleteRead):
+            return f"{self.url} cut its answer short"
         if isinstance(error, http.client.HTTPException):
             return f"{self.url} does not speak HTTP; if it wants TLS, use https://"
         return f"{self.url} cannot be reached: {getattr(error, 'strerror', None) or error}"

@@ -154,7 +154,7 @@ def verify_command(name: str | None, version: str | None, url: str | None, timeo
     bad = sum(1 for result in results if result["reason"])
     if bad:
         those = "the version" if len(results) == 1 else f"{bad} of {len(results)} versions"
-        raise ArtifactError(f"{those} {'is not served as published' if url else 'must not serve'}")
+        raise ArtifactError(f"{those} must not serve" if url is None else f"the service differs in {those}")
 
 
 @contextlib.contextmanager
