@@ -84,7 +84,7 @@ def _takes(manifest: Manifest, width: int) -> list[str]:
     ]
     left = table([head, *rows])
     start = max(map(len, left)) + 4
-    room = max(20, width - start)
+    room = max(12, width - start)
     found = _heading("What it takes")
     for line, told in zip(left, ["seen in training", *(_seen(column, room) for column in columns)]):
         found += _wrapped(told, max(width, start + room), f"  {line}".ljust(start), " " * start)
@@ -330,4 +330,4 @@ def _inside(estimator: str, depth: int) -> list[str]:
 def _words(name: str) -> str:
     """``DecisionTreeClassifier`` as ``decision tree classifier``; a name of one word as it is."""
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return _WORDS.get(name) or (parts.lower() if " " in parts else name)
+    return _WORDS.get(name) or (parts.lower() if " " in parts else name) or "estimator"
