@@ -28,6 +28,9 @@ from tepal.wire.formats import Readers
 CHUNK_BYTES = 4 * 1024 * 1024
 CHUNK_CELLS = 500_000
 
+# Characters of a cell, about as many as the service takes: a quote that is never closed would be a cell of all the rest.
+MOST_CELL = 16 * 1024 * 1024
+
 _STEP = 100  # rows between two looks at the bytes
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CUT_SHORT = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -145,6 +148,7 @@ class CsvSource(_Text):
     def __init__(self, request: Request):
         super().__init__(request)
         self._csv = request.readers.csv
+        self._limit = csv.limit_cells(MOST_CELL)
         self._header: list[str] | None = None
 
     def chunks(self, most: int | None) -> Iterator[list[list[str]]]:
@@ -175,6 +179,10 @@ class CsvSource(_Text):
         places = [(name, (self._header or []).index(name)) for name in keep]
         return table, {name: [record[i] for record in chunk] for name, i in places}
 
+    def close(self) -> None:
+        csv.limit_cells(self._limit)
+        super().close()
+
     def place(self, row: int) -> str:
         return f"row {row} (line {self._line(row + (self._header is not None))})"
 
@@ -186,8 +194,8 @@ class CsvSource(_Text):
             raise Malformed(f"line {self._line(None)} is not CSV: {why}") from None
 
     def _line(self, record: int | None) -> int:
-        """The line, from 1, at which a record starts; None: at which the file can be read no further."""
-        reached = 0
+        """The line, from 1, at which a record starts; None: the one that cannot be read."""
+        reached = last = 0
 
         def counted(text: io.TextIOWrapper) -> Iterator[str]:
             nonlocal reached
@@ -199,7 +207,8 @@ class CsvSource(_Text):
             for number, cells in enumerate(self._csv.records(counted(text))):
                 if number == record:
                     return reached - sum(len(_LINE_END.findall(cell)) for cell in cells)
-        return reached
+                last = reached
+        return last + 1
 
 
 class JsonLinesSource(_Text):

@@ -22,9 +22,10 @@ from tepal.remote import TIMEOUT, Remote
 @click.command("list", epilog="Example: tepal list --json")
 @as_json_option
 def list_command(as_json: bool) -> None:
-    """List the models: versions, the one that answers where a request names none, what they are.
+    """List the models, their versions and what they are.
 
-    The files are checked for damage and for the libraries that are here; `tepal verify` also asks the models.
+    The default version is the one that answers where a request names none. The files are checked for damage and for
+    the libraries that are here; `tepal verify` also asks the models.
     """
     store = store_from_environ()
     found = repository.versions_on_disk(store)
@@ -89,9 +90,10 @@ def _ranges(numbers: Sequence[str]) -> str:
 @click.argument("version", required=False)
 @as_json_option
 def show_command(name: str, version: str | None, as_json: bool) -> None:
-    """Show the card of a model: what it takes, what it answers, how good it is, how it was made.
+    """Show the card of a model.
 
-    Without VERSION it is the newest version's.
+    What it takes, what it answers, how good it is, how it was made, and how to ask it. Without VERSION it is the
+    newest version's.
     """
     store = store_from_environ()
     folder = store / name / repository.numbers_of(store, name, version)[-1]

@@ -33,7 +33,11 @@ SHOWN = 5  # warnings
 @click.option(
     "--keep", metavar="COLUMN", multiple=True, help="Carry a column of INPUT along, an id say; may be given again."
 )
-@click.option("--probabilities/--no-probabilities", default=True, help="Write each class's too.  [default: where there are]")
+@click.option(
+    "--probabilities/--no-probabilities",
+    default=True,
+    help="Write the probability of each class too.  [default: where there are]",
+)
 @click.option("--strict", is_flag=True, help="Refuse a column that the model does not have, instead of ignoring it.")
 @click.option(
     "--chunk-rows",

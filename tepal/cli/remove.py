@@ -13,10 +13,10 @@ from tepal.publish import store_from_environ
 @click.argument("name")
 @click.argument("version")
 def remove_command(name: str, version: str) -> None:
-    """Remove a version of a model for good; with the last of them the model is gone. Asks nothing.
+    """Remove a version of a model for good, without asking.
 
-    A service that has it loaded serves it until it starts anew. The number is not given to another version while
-    the model has any.
+    With its last version the model is gone. The number is not given to another version while the model has any.
+    A running service goes on with what it has loaded.
     """
     store = store_from_environ()
     repository.numbers_of(store, name, version)

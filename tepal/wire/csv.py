@@ -37,6 +37,11 @@ _QUICK: dict[str, tuple[bytes, Callable[[bytes], list[Any]]]] = {
 }
 
 
+def limit_cells(characters: int) -> int:
+    """Let no cell be longer, in this process; return the limit that was. A longer one makes the rows no CSV."""
+    return csv.field_size_limit(characters)
+
+
 class CsvReader:
     """Reads CSV bodies against one signature."""
 

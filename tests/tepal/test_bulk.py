@@ -276,6 +276,7 @@ ROWS = "".join(f"{i},1\n" for i in range(20))
          "in.csv: row 20 (line 42): column 'a' expects a number, got the string \"x\""),
         ("in.csv", f"a,b\n{ROWS}1\n", "in.csv: row 20 (line 22) has 1 value, the header has 2"),
         ("in.csv", f'a,b\n{ROWS}1,"2"3\n', "in.csv: line 22 is not CSV: ',' expected after '\"'"),
+        ("in.csv", f'a,b\n{ROWS}1,"2\n{ROWS}', "in.csv: line 22 is not CSV: unexpected end of data"),
         ("in.csv", f"a,b\n{ROWS}1e999,1\n", "in.csv: row 20 (line 22): the number 1e999 is too large for a 64-bit float"),
         ("in.csv", f"a,b\n{ROWS}\xe9,1\n".encode("latin-1"),
          "in.csv: line 22 is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"),
@@ -301,6 +302,14 @@ ROWS = "".join(f"{i},1\n" for i in range(20))
 )  # fmt: skip
 def test_what_cannot_be_answered_is_named_by_its_place(version, tmp_path, name, content, said):
     assert refusal(version("pair"), file(tmp_path, name, content), tmp_path, chunk_rows=5) == said
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_all_the_rest(version, tmp_path):
+    source = file(tmp_path, "in.csv", f'a,b\n{ROWS}1,"2\n' + "1234567\n" * 3_000_000)
+
+    said = refusal(version("pair"), source, tmp_path)
+
+    assert said == "in.csv: line 22 is not CSV: field larger than field limit (16777216)"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_card_reads_from_top_to_bottom():
     ]
 
 
-@pytest.mark.parametrize("width", [40, 72, 100])
+@pytest.mark.parametrize("width", [60, 72, 100])
 def test_a_long_list_of_categories_is_cut_and_counted(width):
     cities = tuple(f"city number {i}" for i in range(200))
     column = Column("city", "string", "object", True, categories=cities, unseen="refuse")
