@@ -126,7 +126,7 @@ def _bar() -> Iterator[Callable[[float], None]]:
         yield lambda _: None
         return
     steps = 1000
-    with click.progressbar(length=steps, label="predicting", file=sys.stderr, show_pos=False) as bar:
+    with click.progressbar(length=steps, label="predicting", file=sys.stderr, width=0) as bar:
 
         def show(done: float) -> None:
             bar.update(int(done * steps) - bar.pos)
