@@ -19,6 +19,7 @@ WIDTH = 100
 # Most columns of a model, labels and lines of a confusion matrix, that are shown: more is for --json.
 MOST_COLUMNS = 60
 MOST_LABELS = 30
+LONGEST_NAME = 40  # that still has what is said of it on its own line
 
 
 def lines(manifest: Manifest, checked: str, width: int = WIDTH) -> list[str]:
@@ -195,11 +196,11 @@ def _wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str
 
 def _pairs(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
     """Names and what is said of them, side by side; a long name has a line of its own."""
-    start = 4 + max([len(name) for name, _ in rows if len(name) <= 30], default=0)
+    start = 4 + max([len(name) for name, _ in rows if len(name) <= LONGEST_NAME], default=0)
     found = []
     for name, told in rows:
         text = " ".join(told.split())
-        if len(name) > 30:
+        if len(name) > LONGEST_NAME:
             found += [f"  {name}", *_wrapped(text, width, " " * start, " " * start)]
         else:
             found += _wrapped(text, width, f"  {name:<{start - 2}}", " " * start)
@@ -247,7 +248,8 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return _listed([_value(item) for item in value], 300)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        plain = abs(value) < 1e15 and (abs(value) >= 1e6 or value.is_integer())
+        return f"{value:.0f}" if plain else f"{value:.6g}"
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

@@ -141,13 +141,19 @@ def test_a_confusion_matrix_is_a_table_where_it_fits():
 
 def test_metrics_of_any_shape_are_told():
     lines = told(
-        metrics={"r2": {"north": 0.5, "south": 1.0}, "folds": [0.25, 0.5], "note": "good\nenough", "none": None, "n": 3}
+        metrics={
+            "r2": {"north": 0.5, "south": 1.0},
+            "folds": [0.25, 1234567.5, 1e20],
+            "note": "good\nenough",
+            "none": None,
+            "n": 3,
+        }
     )
 
     start = lines.index("How good it is") + 2
     assert lines[start : start + 5] == [
         "  r2     north 0.5, south 1",
-        "  folds  0.25, 0.5",
+        "  folds  0.25, 1234568, 1e+20",
         "  note   good enough",
         "  none   null",
         "  n      3",
