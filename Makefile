@@ -28,8 +28,9 @@ fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
 chaos: .venv/dev ## do to processes and containers under load what goes wrong, for a minute each (20 minutes)
 	FAULT_SECONDS=60 $(BIN)/python -m pytest -s tests/stack/test_faults.py tests/stack/test_container_faults.py
 
-soak: .venv/dev ## 200,000 predictions, and as many by a model that leaks: memory is flat, and a leak is seen (minutes)
+soak: .venv/dev ## 200,000 predictions, and as many by a model that leaks, and files of millions of rows: memory is flat (minutes)
 	SOAK_REQUESTS=200000 $(BIN)/python -m pytest -s tests/stack/test_memory.py
+	BULK_ROWS=4000000 $(BIN)/python -m pytest -s tests/tepal/test_bulk.py -k memory
 
 lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff check .

@@ -36,6 +36,9 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What the folder of a version is called until it is whole; no model's version can be.
 DRAFT = ".publishing-"
 
+# The file in a model's folder that holds the highest number that was removed, which is not given again.
+REMOVED = ".removed"
+
 
 def verify(path: Path, *, allow_version_mismatch: bool = False) -> tuple[Manifest, bytes]:
     """Check the artifact in the folder ``path``, ``…/<name>/<version>``, without running anything in it.
@@ -132,7 +135,7 @@ def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
     with _locked(home):
         for left_over in home.glob(f"{DRAFT}*"):  # of a publish that was killed: the lock is ours
             shutil.rmtree(left_over, ignore_errors=True)
-        version = 1 + max((int(path.name) for path in home.iterdir() if manifests.VERSION.fullmatch(path.name)), default=0)
+        version = 1 + max(*_numbers(home), _removed(home))
         draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=home))
         try:
             _write_file(draft / manifests.PICKLE, pickled)
@@ -146,6 +149,43 @@ def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
             raise
         _flush(home)
     return version, home / str(version)
+
+
+def remove(home: Path, version: str) -> list[str]:
+    """Remove a version of the model whose folder is ``home``; with its last version the model goes too.
+
+    It is renamed first, so that a reader sees all of it or none; what a service has loaded goes on serving until it
+    starts anew. The number is not given again while the model is there. Returns the numbers that are left, ascending.
+    Raises OSError where it is not there, or cannot be removed.
+    """
+    with _locked(home):
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=home))
+        try:
+            (home / version).rename(draft / version)
+        finally:
+            if not (draft / version).exists():
+                draft.rmdir()
+        left = _numbers(home)[1:]
+        if left:
+            _write_file(home / REMOVED, f"{max(int(version), _removed(home))}\n".encode())
+        shutil.rmtree(draft)
+        if not left:
+            (home / REMOVED).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # something else is in it
+                home.rmdir()
+    return [str(number) for number in left]
+
+
+def _numbers(home: Path) -> list[int]:
+    """0, and the numbers of a model's versions, ascending."""
+    return [0, *sorted(int(path.name) for path in home.iterdir() if manifests.VERSION.fullmatch(path.name))]
+
+
+def _removed(home: Path) -> int:
+    try:
+        return int((home / REMOVED).read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -7,6 +7,9 @@ TepalError
 ├── NotFound              no such model or version
 ├── NotReady              the model is there and may not serve (yet); carries the reason
 ├── ModelError            the model raised on an input that its signature allows
+├── FileError             a file of rows that cannot be read or written
+├── NotInstalled          what is asked for needs a package that is not there
+├── RemoteError           a deployed service that does not answer as the version here
 ├── ArtifactError         a version on disk that must not serve
 └── PublishError          an estimator that cannot be published
 
@@ -106,6 +109,18 @@ class NotReady(TepalError):
 
 class ModelError(TepalError):
     """The model raised on an input that its signature allows. The cause is for the log, not for the caller."""
+
+
+class FileError(TepalError):
+    """A file of rows that cannot be read, or one of predictions that cannot be written."""
+
+
+class NotInstalled(TepalError):
+    """What is asked for needs a package that is not there; the message says how to install it."""
+
+
+class RemoteError(TepalError):
+    """A deployed service that cannot be asked, or does not answer as the version here did when it was published."""
 
 
 class ArtifactError(TepalError):

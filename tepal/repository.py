@@ -169,6 +169,23 @@ def versions_on_disk(store: Path) -> dict[str, list[str]]:
     return found
 
 
+def numbers_of(store: Path, name: str, number: str | None = None) -> list[str]:
+    """The numbers of a model's versions on disk, ascending; only ``number`` where it is given.
+
+    Raises NotFound for a model or version that is not there, with what is.
+    """
+    found = versions_on_disk(store)
+    if name not in found:
+        near = difflib.get_close_matches(name[:100], found, n=1)
+        there = f"there is {', '.join(found)}" if found else "there is none"
+        raise NotFound(f"there is no model {name!r} in {store}/; {f'did you mean {near[0]!r}? ' if near else ''}{there}")
+    if number is None:
+        return found[name]
+    if number not in found[name]:
+        raise NotFound(f"model '{name}' has no version {number!r}; it has {', '.join(found[name])}")
+    return [number]
+
+
 def _load_model(store: Path, name: str, numbers: Sequence[str], allow_version_mismatch: bool) -> Model:
     versions: list[Version | BadVersion] = []
     for number in numbers:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ from tepal.wire.json import JsonReader
 TOLERANCE = 1e-9
 # Enough for an extreme, a null and a typical row of most tables, few enough to replay at every start.
 MAX_ROWS = 32
+
+Ask = Callable[[list[dict[str, Any]]], Answers]
 
 
 def extremes(table: Table, most: int) -> list[int]:
@@ -52,9 +55,9 @@ def choose(table: Table, answers: Sequence[Any], rows: str) -> list[int]:
 def record(signature: Signature, runtime: SklearnRuntime, rows: list[dict[str, Any]], kind: str, scale: float) -> Golden:
     """Answer the golden rows by the way that a request takes. rows: records, at least one."""
     reader = JsonReader(signature)
+    ask = partial(_together, reader, runtime)
     with threadpool_limits(1):  # as it will be served
-        alone = None if kind == "sequence" else _alone(reader, runtime, rows)
-        return Golden(rows, alone, _together(reader, runtime, rows), scale)
+        return Golden(rows, None if kind == "sequence" else _alone(ask, rows), ask(rows), scale)
 
 
 def replay(signature: Signature, runtime: SklearnRuntime, golden: Golden) -> None:
@@ -65,13 +68,21 @@ def replay(signature: Signature, runtime: SklearnRuntime, golden: Golden) -> Non
     reader = JsonReader(signature)
     try:
         with threadpool_limits(1):  # a thread started here would be dead after the fork of a worker
-            if golden.alone is not None:
-                _compare(golden, golden.alone, _alone(reader, runtime, golden.rows), "alone")
-            _compare(golden, golden.together, _together(reader, runtime, golden.rows), "in a batch")
+            check(golden, partial(_together, reader, runtime))
     except ArtifactError:
         raise
     except TepalError as error:
         raise ArtifactError(f"the self-test failed: {error}") from error
+
+
+def check(golden: Golden, ask: Ask) -> None:
+    """Compare what is answered now with what was recorded: the rows alone, and all together.
+
+    ask: answers rows given as records, one answer each. Raises as ``replay``.
+    """
+    if golden.alone is not None:
+        _compare(golden, golden.alone, _alone(ask, golden.rows), "alone")
+    _compare(golden, golden.together, ask(golden.rows), "in a batch")
 
 
 def _together(reader: JsonReader, runtime: SklearnRuntime, rows: list[dict[str, Any]]) -> Answers:
@@ -79,8 +90,8 @@ def _together(reader: JsonReader, runtime: SklearnRuntime, rows: list[dict[str, 
     return Answers(prediction.labels(), prediction.class_probabilities())
 
 
-def _alone(reader: JsonReader, runtime: SklearnRuntime, rows: list[dict[str, Any]]) -> Answers:
-    each = [_together(reader, runtime, [row]) for row in rows]
+def _alone(ask: Ask, rows: list[dict[str, Any]]) -> Answers:
+    each = [ask([row]) for row in rows]
     chances = [chance for answers in each if answers.probabilities for chance in answers.probabilities]
     return Answers([answers.predictions[0] for answers in each], chances or None)
 

@@ -17,6 +17,9 @@ FAULT_SECONDS = int(os.environ.get("FAULT_SECONDS", "10"))
 # Predictions of the soak, after half as many to warm up; `make soak` asks for more.
 SOAK_REQUESTS = int(os.environ.get("SOAK_REQUESTS", "10000"))
 
+# Rows of a file that is predicted in bulk, and a fourth of them before; `make soak` asks for more.
+BULK_ROWS = int(os.environ.get("BULK_ROWS", "200000"))
+
 INSTALL = {
     "nginx": "apt-get install nginx",
     "chromium": "apt-get install chromium",

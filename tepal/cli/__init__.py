@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 refused (the reason is one sentence on standard error), 2 
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
@@ -18,6 +20,8 @@ COMMANDS = {
     "list": "look",
     "show": "look",
     "verify": "look",
+    "remove": "remove",
+    "predict": "predict",
     "requirements": "requirements",
 }
 
@@ -35,6 +39,9 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal of few characters gets those that it can show
         try:
             return super().invoke(ctx)
         except TepalError as error:
@@ -45,7 +52,7 @@ class Commands(click.Group):
 @click.group(cls=Commands)
 @click.version_option(__version__, prog_name="tepal")
 def main() -> None:
-    """Publish models, and look into the model repository: the folder that MODEL_STORE names, or model/.
+    """Publish models, look into the model repository (the folder that MODEL_STORE names, or model/), ask them.
 
     Example: tepal list
     """

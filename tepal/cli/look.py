@@ -2,132 +2,176 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
+from tepal import artifact, card, repository
 from tepal import manifest as manifests
-from tepal import repository
-from tepal.errors import ArtifactError, NotFound
+from tepal.cli.output import as_json_option, print_json
+from tepal.errors import ArtifactError, NotFound, RemoteError
 from tepal.manifest import Manifest
 from tepal.publish import store_from_environ
-from tepal.signature import Column
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script to read.")
+from tepal.remote import TIMEOUT, Remote
 
 
-@click.command("list")
-@_as_json
+@click.command("list", epilog="Example: tepal list --json")
+@as_json_option
 def list_command(as_json: bool) -> None:
-    """List the models and their versions.
+    """List the models, their versions and what they are.
 
-    Example: tepal list --json
+    The default version is the one that answers where a request names none. The files are checked for damage and for
+    the libraries that are here; `tepal verify` also asks the models.
     """
-    found = repository.versions_on_disk(store_from_environ())
+    store = store_from_environ()
+    found = repository.versions_on_disk(store)
+    models = [_listed(store, name, numbers) for name, numbers in found.items()]
     if as_json:
-        _print_json({"models": [{"name": name, "versions": numbers} for name, numbers in found.items()]})
+        print_json({"models": models})
         return
-    if not found:
-        click.echo(f"No model in {store_from_environ()}/. Train one: python -m train iris")
-    width = max((len(name) for name in found), default=0)
-    for name, numbers in found.items():
-        click.echo(f"{name:<{width}}  versions {', '.join(numbers)}")
+    if not models:
+        click.echo(f"No model in {store}/. Train one: python -m train iris")
+        return
+    rows = [("NAME", "VERSIONS", "DEFAULT", "TASK", "ROWS", "TRAINED")]
+    rows += [
+        (
+            model["name"],
+            _ranges(model["versions"]),
+            model["default_version"] or "none",
+            (model["task"] or "unknown") + (", sequence" if model["rows"] == "sequence" else ""),
+            f"{model['trained']['rows']:,}" if model["trained"] else "",
+            model["trained"]["at"][:10] if model["trained"] else "",
+        )
+        for model in models
+    ]
+    for line in card.table(rows):
+        click.echo(line)
+    for model in models:
+        if model["reason"]:
+            click.echo(f"✗ {model['name']} cannot serve: {model['reason']}")
 
 
-@click.command("show")
+def _listed(store: Path, name: str, numbers: Sequence[str]) -> dict[str, Any]:
+    manifest, reason = None, None
+    for number in reversed(numbers):
+        try:
+            manifest, _ = artifact.verify(store / name / number)
+            break
+        except ArtifactError as error:
+            reason = reason or f"version {number}: {error}"
+    return {
+        "name": name,
+        "default_version": manifest and str(manifest.version),
+        "versions": numbers,
+        "task": manifest and manifest.task,
+        "rows": manifest and manifest.rows,
+        "trained": manifest and {"at": manifest.created, "rows": manifest.n_rows},
+        "reason": None if manifest else reason,
+    }
+
+
+def _ranges(numbers: Sequence[str]) -> str:
+    """``1, 3–7``: consecutive numbers as one range."""
+    runs: list[list[int]] = []
+    for number in map(int, numbers):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+@click.command("show", epilog="Example: tepal show iris")
 @click.argument("name")
 @click.argument("version", required=False)
-@_as_json
+@as_json_option
 def show_command(name: str, version: str | None, as_json: bool) -> None:
-    """Show the card of a model: what it takes, what it answers, what it was trained on.
+    """Show the card of a model.
 
-    Example: tepal show iris
+    What it takes, what it answers, how good it is, how it was made, and how to ask it. Without VERSION it is the
+    newest version's.
     """
-    manifest = manifests.read(_folder(name, version))
+    store = store_from_environ()
+    folder = store / name / repository.numbers_of(store, name, version)[-1]
+    manifest = manifests.read(folder)
     if as_json:
-        _print_json(manifest)
+        print_json(manifest)
         return
-    for line in _card(manifest):
+    width = max(40, min(card.WIDTH, shutil.get_terminal_size((card.WIDTH, 24)).columns))
+    for line in card.lines(manifest, _checked(folder, manifest), width):
         click.echo(line)
 
 
-@click.command("verify")
+def _checked(folder: Path, manifest: Manifest) -> str:
+    try:
+        artifact.verify(folder)
+    except ArtifactError as error:
+        return f"✗ It must not serve: {error}."
+    rows = len(manifest.golden.rows)
+    return (
+        f"✓ Its files are whole, and the libraries are those that it was made with. "
+        f"tepal verify {manifest.name} {manifest.version} also asks it its {rows} golden rows."
+    )
+
+
+@click.command("verify", epilog="Example: tepal verify iris --url http://127.0.0.1:8080")
 @click.argument("name", required=False)
 @click.argument("version", required=False)
-@_as_json
-def verify_command(name: str | None, version: str | None, as_json: bool) -> None:
-    """Load versions as the service does by default: digests, library versions, golden rows. Exits with 1 if any fails.
+@click.option("--url", help="Ask the service that is deployed there instead, and compare.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=TIMEOUT,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long an answer of it may take.",
+)
+@as_json_option
+def verify_command(name: str | None, version: str | None, url: str | None, timeout: float, as_json: bool) -> None:
+    """Verify versions: all of them, those of the model NAME, or one. Exits with 1 if any fails.
 
-    Example: tepal verify iris
+    They are loaded as the service does by default: damage, library versions, and whether the golden rows, which are
+    kept with the model, are answered as when it was published. With --url a deployed service is asked for them:
+    whether it serves these very versions, and answers the same, each row alone and all together.
     """
-    found = repository.versions_on_disk(store_from_environ())
-    if not found:
-        raise NotFound(f"there is no model in {store_from_environ()}/ to verify")
+    store = store_from_environ()
+    found = repository.versions_on_disk(store)
     if name is not None:
-        folder = _folder(name, version)
-        found = {name: [folder.name] if version else found[name]}
-    results = [_verified(model, number) for model, numbers in found.items() for number in numbers]
+        found = {name: repository.numbers_of(store, name, version)}
+    if not found:
+        raise NotFound(f"there is no model in {store}/ to verify")
+    with _ways(url, timeout) as way:
+        results = [_result(way, store, model, number) for model, numbers in found.items() for number in numbers]
     if as_json:
-        _print_json({"versions": results})
+        print_json({"url": url, "versions": results} if url else {"versions": results})
     else:
         for result in results:
             mark = "✗" if result["reason"] else "✓"
-            click.echo(f"{mark} {result['name']} version {result['version']}: {result['reason'] or 'verified'}")
+            good = f"the same at {url}" if url else "verified"
+            click.echo(f"{mark} {result['name']} version {result['version']}: {result['reason'] or good}")
     bad = sum(1 for result in results if result["reason"])
     if bad:
-        raise ArtifactError(f"{bad} of {len(results)} versions must not serve")
+        those = "the version" if len(results) == 1 else f"{bad} of {len(results)} versions"
+        raise ArtifactError(f"{those} must not serve" if url is None else f"the service differs in {those}")
 
 
-def _verified(name: str, number: str) -> dict[str, str | None]:
+@contextlib.contextmanager
+def _ways(url: str | None, timeout: float) -> Iterator[Callable[[Path], object]]:
+    """What verifies the version in a folder: here, or at a URL. It raises ArtifactError or RemoteError."""
+    if url is None:
+        yield repository.load
+        return
+    with contextlib.closing(Remote(url, timeout)) as remote:
+        yield lambda folder: remote.verify(manifests.read(folder))
+
+
+def _result(way: Callable[[Path], object], store: Path, name: str, number: str) -> dict[str, str | None]:
     try:
-        repository.load(store_from_environ() / name / number)
-    except ArtifactError as error:
+        way(store / name / number)
+    except (ArtifactError, RemoteError) as error:
         return {"name": name, "version": number, "reason": str(error)}
     return {"name": name, "version": number, "reason": None}
-
-
-def _folder(name: str, version: str | None) -> Path:
-    store = store_from_environ()
-    found = repository.versions_on_disk(store)
-    if name not in found:
-        raise NotFound(f"there is no model {name!r} in {store}/; there is {', '.join(found) or 'none'}")
-    if version is not None and version not in found[name]:
-        raise NotFound(f"model '{name}' has no version {version!r}; it has {', '.join(found[name])}")
-    return store / name / (version or found[name][-1])
-
-
-def _card(manifest: Manifest) -> list[str]:
-    lines = [
-        f"{manifest.name} version {manifest.version}: {manifest.task}, {manifest.estimator}",
-        f"  trained   {manifest.created} on {manifest.n_rows} rows, by {manifest.command}",
-        f"  made with Python {manifest.python}, " + ", ".join(f"{name} {v}" for name, v in manifest.packages.items()),
-        "  takes",
-        *[f"    {column.name}: {_described(column)}" for column in manifest.signature.columns],
-        "  answers",
-    ]
-    for output in manifest.outputs:
-        classes = ", ".join(str(label) for label in output.classes or ())
-        lines.append(f"    {output.name}: {classes or 'a number'}{', with probabilities' if output.probabilities else ''}")
-    simple = {key: value for key, value in manifest.metrics.items() if isinstance(value, (int, float, str))}
-    if simple:
-        lines += ["  metrics", *[f"    {key}: {value}" for key, value in simple.items()]]
-    if manifest.meta:
-        lines += ["  meta", *[f"    {key}: {value}" for key, value in manifest.meta.items()]]
-    return lines
-
-
-def _described(column: Column) -> str:
-    words: list[str] = [column.type]
-    if column.minimum is not None:
-        words.append(f"{column.minimum!r}–{column.maximum!r} in training")
-    if column.categories is not None:
-        words.append(f"one of {', '.join(column.categories[:10])}{', …' if len(column.categories) > 10 else ''}")
-    if column.nullable:
-        words.append("may be null")
-    return ", ".join(words)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -265,7 +265,8 @@ def _checked_datetime(column: Column, value: int | str) -> int | str:
 
 def _datetimes(column: Column, values: Sequence[Any]) -> Array:
     """Raises Unfit where the column's own unit would round a moment, or could not hold it."""
-    moments = np.array([_datetime(value) for value in values], dtype="datetime64[us]")
+    known = {value: _datetime(value) for value in set(values)}  # days come again and again
+    moments = np.array([known[value] for value in values], dtype="datetime64[us]")
     try:
         array = moments.astype(column.dtype)
     except OverflowError:  # numpy 2.5; older ones wrap, which the comparison finds

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from tepal.notes import Notes, quoted
 from tepal.prediction import Prediction, class_key
 from tepal.signature import Column, Signature
 from tepal.table import Table
-from tepal.wire import cells, head, shapes, utf8
+from tepal.wire import cells, columns, head, shapes, utf8
 from tepal.wire.cells import MISSING
 
 # A cell may be as long as the body: JSON has no limit of its own either. Python's default is 128 KiB.
@@ -28,11 +28,18 @@ csv.field_size_limit(2**31 - 1)
 
 Rows = list[list[str]]
 
+ONLY_A_HEADER = "there are no rows to predict; the first line was read as a header"
+
 # How JSON reads a column of numbers, and what such a column is made of: no word is, neither nan nor null.
 _QUICK: dict[str, tuple[bytes, Callable[[bytes], list[Any]]]] = {
     "number": (b"0123456789+-.eE, \t", msgspec.json.Decoder(list[float | None]).decode),
     "integer": (b"0123456789+-, \t", msgspec.json.Decoder(list[int | None]).decode),
 }
+
+
+def limit_cells(characters: int) -> int:
+    """Let no cell be longer, in this process; return the limit that was. A longer one makes the rows no CSV."""
+    return csv.field_size_limit(characters)
 
 
 class CsvReader:
@@ -65,32 +72,57 @@ class CsvReader:
             head.refuse_early(error)
 
     def _split(self, text: str) -> Rows:
-        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return list(self.records(io.StringIO(text, newline="")))
+
+    def _table(self, rows: Rows, notes: Notes, strict: bool) -> Table:
+        header = self.header(rows[0])
+        if header is None:
+            return self.table(None, rows, notes, strict)
+        if len(rows) == 1:
+            raise Invalid(ONLY_A_HEADER)
+        return self.table(header, rows[1:], notes, strict)
+
+    def records(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """The cells of each record, header and all. lines: each with its own end, which may be within a record.
+
+        Raises Malformed at the record that is no CSV.
+        """
+        rows = csv.reader(lines, strict=True)
         try:
             if len(self._signature.names) == 1:
-                return [row or [""] for row in rows]
-            return [*filter(None, rows)]
+                yield from (row or [""] for row in rows)
+            else:
+                yield from filter(None, rows)
         except csv.Error as error:
             raise Malformed(f"the body is not CSV: {error}") from None
 
-    def _table(self, rows: Rows, notes: Notes, strict: bool) -> Table:
-        names = self._signature.names
-        if len(rows[0]) == 1 < len(names) and (mark := next((mark for mark in ";\t|" if mark in rows[0][0]), "")):
+    def header(self, first: Sequence[str]) -> list[str] | None:
+        """The names in the first record; None where that is a row. Raises Invalid where it can be neither."""
+        mark = next((mark for mark in ";\t|" if mark in first[0]), "")
+        if mark and len(first) == 1 < len(self._signature.names):
             raise Invalid(f"the cells of the first line are separated by {mark!r}; send commas")
-        header = _header(self._signature, rows[0])
+        header = _header(self._signature, first)
+        if header is not None:
+            _check_header(header)
+        return header
+
+    def table(
+        self, header: Sequence[str] | None, rows: Rows, notes: Notes, strict: bool = False, beside: Container[str] = ()
+    ) -> Table:
+        """The rows under a header as a Table, at least one. beside: unknown columns that nobody needs to be told of.
+
+        Raises Invalid as ``read``.
+        """
+        names = self._signature.names
         if header is None:
             _check_widths(rows, len(names), f"the model takes {len(names)} values ({', '.join(names[:20])})")
-            columns = dict(zip(names, zip(*rows)))
+            named = dict(zip(names, zip(*rows)))
         else:
-            rows = rows[1:]
-            _check_header(header)
-            if not rows:
-                raise Invalid("there are no rows to predict; the first line was read as a header")
             _check_widths(rows, len(header), f"the header has {len(header)}")
-            columns = dict(zip(header, zip(*rows)))
-        unknown = [name for name in columns if name not in names]
+            named = dict(zip(header, zip(*rows)))
+        unknown = [name for name in named if name not in names and name not in beside]
         missing = (MISSING,) * len(rows)
-        read = [_values(column, columns.get(column.name, missing)) for column in self._signature.columns]
+        read = [_values(column, named.get(column.name, missing)) for column in self._signature.columns]
         return shapes.table_of_columns(self._signature, read, unknown, notes, strict)
 
 
@@ -151,7 +183,8 @@ def _values(column: Column, texts: Sequence[Any]) -> Sequence[Any]:
                 values = decode(b"[%s]" % joined.encode())
                 if len(values) == len(texts):  # every cell is one value at least; one with a comma of its own is more
                     return values
-    return [cells.from_text(column, text) for text in texts]
+    meant = {text: cells.from_text(column, text) for text in dict.fromkeys(texts)}  # the first bad one is the one to name
+    return [meant[text] for text in texts]
 
 
 def write(prediction: Prediction, probabilities: bool = True, header: bool = True) -> bytes:
@@ -160,21 +193,23 @@ def write(prediction: Prediction, probabilities: bool = True, header: bool = Tru
     The columns are ``prediction`` and ``probability_<class>``; of several outputs ``<output>`` and
     ``probability_<output>_<class>``. No answer is an empty cell, in quotes where the line would be empty.
     """
-    labels, chances = prediction.labels(), prediction.class_probabilities() if probabilities else None
-    single = len(prediction.outputs) == 1
-    names = ["prediction"] if single else [output.name for output in prediction.outputs]
-    rows = [[label] if single else list(label.values()) for label in labels]
-    if chances is not None:
-        flat = chances if single else [_flat(row) for row in chances]
-        names += [f"probability_{key}" for key in (flat[0] if flat else ())]
-        rows = [[*row, *chance.values()] for row, chance in zip(rows, flat)]
+    return write_columns(columns.of(prediction, probabilities), header)
+
+
+def write_columns(named: Mapping[str, Sequence[Any]], header: bool = True) -> bytes:
+    """Columns of plain values by their names, at least one row, as ``write`` writes them."""
     written = io.StringIO(newline="")
     writer = csv.writer(written, lineterminator="\n")
     if header:
-        writer.writerow(names)
-    writer.writerows([["" if cell is None else class_key(cell) for cell in row] for row in rows])
+        writer.writerow(named)
+    writer.writerows(zip(*map(_texts, named.values())))
     return written.getvalue().encode()
 
 
-def _flat(chances: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {f"{output}_{key}": chance for output, row in chances.items() for key, chance in row.items()}
+def _texts(values: Sequence[Any]) -> Sequence[str]:
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return values
+    if kinds <= {int, float, bool}:  # one call for all of them
+        return msgspec.json.encode(values)[1:-1].decode().split(",")
+    return ["" if value is None else class_key(value) for value in values]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -53,16 +55,29 @@ class JsonLinesReader:
             head.refuse_early(error)
 
     def _table(self, body: bytes, notes: Notes, strict: bool) -> Table:
-        lines = _EMPTY_LINES.sub(b"\n", body).split(b"\n")
+        return self.table(_EMPTY_LINES.sub(b"\n", body).split(b"\n"), notes, strict)
+
+    def table(self, lines: Sequence[bytes], notes: Notes, strict: bool = False) -> Table:
+        """The Table of lines of which none is empty, at least one. They are known to be UTF-8. Raises as ``read``."""
         if (table := self._json.fast_lines(lines)) is not None:
             return table
         return shapes.table_of_items(self._signature, self._json.values(lines), notes, strict)
 
 
-def write(prediction: Prediction, probabilities: bool = True) -> bytes:
-    """One ``{"prediction": …, "probabilities": …}`` a line; no answer is null."""
-    chances = prediction.class_probabilities() if probabilities else None
-    rows: list[dict[str, Any]] = [{"prediction": label} for label in prediction.labels()]
+def write(
+    prediction: Prediction,
+    probabilities: bool = True,
+    notes: Notes | None = None,
+    beside: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> bytes:
+    """One ``{"prediction": …, "probabilities": …}`` a line; no answer is null.
+
+    notes: gets a warning for each answer that is no finite number. beside: columns to write before them.
+    """
+    chances = prediction.class_probabilities(notes) if probabilities else None
+    rows: list[dict[str, Any]] = [{"prediction": label} for label in prediction.labels(notes)]
+    if beside:
+        rows = [{**dict(zip(beside, values)), **row} for values, row in zip(zip(*beside.values()), rows)]
     for row, chance in zip(rows, chances or ()):
         row["probabilities"] = chance
     return msgspec.json.Encoder().encode_lines(rows)

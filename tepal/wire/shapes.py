@@ -64,11 +64,16 @@ def table_of_columns(
     _look_closer(signature, doubtful, columns, unknown, bad)
     bad.raise_any()
     for name in unknown:
-        notes.add(f"the model has no column {quoted(name)}; it was ignored", column=name[:100])
+        note_unknown(name, notes)
     # A column that was in doubt without a bad cell does not exist, but to read it once more costs nothing.
     for i in doubtful:
         arrays[i] = cells.build(signature.columns[i], columns[i])
     return Table.from_columns(signature, [array for array in arrays if array is not None])
+
+
+def note_unknown(name: str, notes: Notes) -> None:
+    """Warn of a column that the model does not have."""
+    notes.add(f"the model has no column {quoted(name)}; it was ignored", column=name[:100])
 
 
 def _look_closer(
