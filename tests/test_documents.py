@@ -21,7 +21,7 @@ from api.settings import COMPOSE, SETTINGS
 from tests import documents, servers
 from tests.documents import Page, tables
 from tests.servers import ROOT
-from tests.wire import same
+from tests.wire import same, same_text
 from train import iris
 
 PAGES = documents.pages()
@@ -69,7 +69,7 @@ def test_a_command_answers_what_is_shown(command, output, service, store, tmp_pa
     if output.startswith("{") and output.count("\n") == 1:
         same(json.loads(output), json.loads(done.stdout), "$")
     else:
-        assert done.stdout == output
+        same_text(output, done.stdout)
 
 
 @every_page

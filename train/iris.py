@@ -44,10 +44,11 @@ def shuffle_then_first_120(X, y):
     return X[:120], X[120:], y[:120], y[120:]
 
 
-# To try another algorithm, put it here: nothing else in the project knows which one it is.
+# To try another algorithm, put it here: nothing else in the project knows which one it is. The logistic regression is
+# fitted to its very end, so that its probabilities are the same on every machine to more digits than anyone reads.
 ALGORITHMS = {
     "svm": Recipe(SVC(kernel="linear"), "iris", hold_out_a_fifth),
-    "logistic": Recipe(LogisticRegression(max_iter=200), "iris-logistic", shuffle_then_first_120),
+    "logistic": Recipe(LogisticRegression(solver="newton-cholesky", tol=1e-10), "iris-logistic", shuffle_then_first_120),
 }
 
 

