@@ -90,7 +90,7 @@ def test_a_name_that_could_not_be_a_path_is_refused(estimator, tmp_path, name):
     [
         (StandardScaler().fit(X), "has no predict"),
         (LogisticRegression(), "not fitted"),
-        (LogisticRegression().fit(X[:, :1], Y), "expecting 1 features"),
+        (LogisticRegression().fit(X[:, :1], Y), "X has 2 columns, and the model, which was fitted on 1"),
         ("model.pkl", "has no predict"),
     ],
 )
