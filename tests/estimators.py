@@ -12,13 +12,14 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import KMeans
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
@@ -49,7 +50,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.naive_bayes import BernoulliNB, MultinomialNB
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import KernelDensity, KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -64,6 +65,8 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import all_estimators
 from threadpoolctl import threadpool_limits
+
+import tepal
 
 N = 60
 _RNG = np.random.default_rng(11)
@@ -239,6 +242,10 @@ def floats(frame: pd.DataFrame) -> np.ndarray:
     return frame.astype("Float64").to_numpy(dtype="float64", na_value=np.nan)
 
 
+def _by(function: Callable[[Any], Any]) -> FunctionTransformer:
+    return FunctionTransformer(function, feature_names_out="one-to-one")
+
+
 def by_name() -> ColumnTransformer:
     """A transformer for ``table()``, by the names of its columns."""
     ignoring = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
@@ -248,14 +255,14 @@ def by_name() -> ColumnTransformer:
             ("city", OneHotEncoder(sparse_output=False), ["city"]),
             ("texts", ignoring, ["street", "plan"]),
             ("size", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["size"]),
-            ("nick", make_pipeline(FunctionTransformer(objects, feature_names_out="one-to-one"), ignoring), ["nick"]),
+            ("nick", make_pipeline(_by(objects), ignoring), ["nick"]),
             ("member", "passthrough", ["member"]),
             (
                 "nullable",
-                make_pipeline(FunctionTransformer(floats, feature_names_out="one-to-one"), SimpleImputer()),
+                make_pipeline(_by(floats), SimpleImputer()),
                 ["visits", "agreed"],
             ),
-            ("joined", FunctionTransformer(days, feature_names_out="one-to-one"), ["joined"]),
+            ("joined", _by(days), ["joined"]),
         ]
     )
 
@@ -298,6 +305,7 @@ class Answers(RegressorMixin, BaseEstimator):
             "booleans": lambda: first > 2,
             "float32": lambda: first.astype("float32"),
             "unsigned": lambda: first.astype("uint8"),
+            "complex": lambda: first * 1j,
         }[self.kind]()
 
 
@@ -514,10 +522,67 @@ def _of_other_packages() -> dict[str, Fit]:
     return {name: partial(fitted, *parts) for name, parts in made.items()}
 
 
+def _without_predict() -> dict[str, Fit]:
+    """What must be refused: see ``REFUSED``."""
+    found: dict[str, tuple[Any, Any]] = {
+        "agglomerative": (AgglomerativeClustering(3), None),
+        "dbscan": (DBSCAN(), None),
+        "local-outlier-factor": (LocalOutlierFactor(), None),
+        "without-refit": (GridSearchCV(Ridge(), _chooses("alpha"), cv=2, refit=False), TARGET),
+        "scaler": (StandardScaler(), None),
+        "pipeline-of-scalers": (make_pipeline(StandardScaler(), PCA(2)), None),
+        "nearest": (NearestNeighbors(), None),
+        "density": (KernelDensity(), None),
+        "complex": (Answers("complex"), TARGET),
+    }
+    return {name: partial(fitted, estimator, ROWS, y) for name, (estimator, y) in found.items()}
+
+
+# Why each of those cannot be published.
+REFUSED = {
+    "agglomerative": "labels only the rows that it was fitted on",
+    "dbscan": "labels only the rows that it was fitted on",
+    "local-outlier-factor": "novelty=True",
+    "without-refit": "refit=False",
+    "scaler": "transforms rows and has no predict",
+    "pipeline-of-scalers": "transforms rows and has no predict",
+    "nearest": "has no predict",
+    "density": "has no predict",
+    "complex": "answers 'y' with complex128",
+}
+
+
 @cache
 def cases() -> dict[str, Fit]:
     """Every case of the walk, by the name of its model."""
-    return {**of_scikit_learn(), **_on_arrays(), **_on_frames(), **_on_texts(), **_of_other_packages()}
+    return {
+        **of_scikit_learn(),
+        **_on_arrays(),
+        **_on_frames(),
+        **_on_texts(),
+        **_of_other_packages(),
+        **_without_predict(),
+    }
+
+
+class Walk:
+    """The cases, each of them fitted and published into one model repository when it is first asked for."""
+
+    def __init__(self, store: Path):
+        self.store = store
+        self._walked: dict[str, tuple[Fitted, tepal.Published | tepal.PublishError]] = {}
+
+    def published(self, name: str) -> tuple[Fitted, tepal.Published | tepal.PublishError]:
+        """The case and what was published of it, or why it was refused."""
+        if name not in self._walked:
+            case = cases()[name]()
+            try:
+                with threadpool_limits(1):
+                    done: Any = tepal.publish(case.estimator, name=name, X=case.X, y=case.y, store=self.store)
+            except tepal.PublishError as error:
+                done = error
+            self._walked[name] = case, done
+        return self._walked[name]
 
 
 # What "the same answers" means.
@@ -546,11 +611,11 @@ def expected(case: Fitted, rows: slice) -> dict[str, Any]:
 
     The estimator is the pickled one: what it was fitted on may lie otherwise in memory, and then it differs from itself.
     """
-    estimator, X = pickle.loads(pickle.dumps(case.estimator)), rows_of(case.X, rows)
-    if hasattr(estimator, "get_params"):  # trees on several threads are added up in any order
-        estimator.set_params(**{key: 1 for key in estimator.get_params() if key.split("__")[-1] == "n_jobs"})
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
+        estimator, X = pickle.loads(pickle.dumps(case.estimator)), rows_of(case.X, rows)
+        if hasattr(estimator, "get_params"):  # trees on several threads are added up in any order
+            estimator.set_params(**{key: 1 for key in estimator.get_params() if key.split("__")[-1] == "n_jobs"})
         values = estimator.predict(X)
         try:
             chances = estimator.predict_proba(X)
