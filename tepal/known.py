@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,8 +19,10 @@ _SEVERAL = ("estimators_", "calibrated_classifiers_")
 def with_known(signature: Signature, estimator: Any) -> Signature:
     """The signature with every category that an encoder in ``estimator`` has learnt for a column of texts."""
     learnt: dict[str, set[str]] = {}
-    for name, values in _categories(estimator, signature.names):
-        learnt.setdefault(name, set()).update(str(value) for value in values if isinstance(value, str))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn 1.5 tells whoever looks that what is looked at will change
+        for name, values in _categories(estimator, signature.names):
+            learnt.setdefault(name, set()).update(str(value) for value in values if isinstance(value, str))
     columns = []
     for column in signature.columns:
         categories = learnt.get(column.name, set()).union(column.categories or ())

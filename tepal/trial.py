@@ -333,16 +333,21 @@ def scale(predicted: Prediction) -> float:
 
 def task(estimator: Any) -> Task:
     """What kind of model it is, by scikit-learn's own word."""
-    from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+    from sklearn import base
 
-    kinds: list[tuple[Any, Task]] = [
-        (is_outlier_detector, "outlier detection"),
-        (is_clusterer, "clustering"),
-        (is_classifier, "classification"),
-        (is_regressor, "regression"),
+    kinds: list[tuple[str, Task]] = [
+        ("is_outlier_detector", "outlier detection"),
+        ("is_clusterer", "clustering"),
+        ("is_classifier", "classification"),
+        ("is_regressor", "regression"),
     ]
-    for is_kind, task in kinds:
+    for name, task in kinds:
         with contextlib.suppress(Exception):  # an estimator without scikit-learn's tags is of no kind it knows
-            if is_kind(estimator):
+            if getattr(base, name, _is_clusterer)(estimator):
                 return task
     return "classification" if hasattr(estimator, "classes_") else "prediction"
+
+
+def _is_clusterer(estimator: Any) -> bool:
+    """What scikit-learn 1.5 has no function for."""
+    return bool(estimator._estimator_type == "clusterer")  # noqa: SLF001
