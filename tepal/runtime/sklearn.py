@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from types import NoneType
@@ -108,8 +109,12 @@ def matrices_of(chances: Any, outputs: Sequence[Output]) -> list[npt.NDArray[Any
     return [matrix if output.probabilities else None for output, matrix in zip(outputs, matrices)]
 
 
+_NUMPY_SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
+
+
 def _first_line(error: Exception) -> str:
-    return without_paths((str(error).strip().splitlines() or [type(error).__name__])[0][:300])
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return without_paths(_NUMPY_SCALAR.sub(r"\1", line))
 
 
 def on_one_thread(estimator: Any) -> None:
