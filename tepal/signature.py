@@ -169,13 +169,23 @@ _NO_COLUMN = {
 }
 
 
-def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
+def _flat(name: str, values: Any) -> npt.NDArray[Any]:
+    """A column's values as a plain array ``(n,)`` of a kind that a column may have."""
+    if str(getattr(values, "dtype", "")).startswith("Sparse"):
+        raise PublishError(f"column {name!r} is sparse; give X as a dense table, X.sparse.to_dense()")
     try:
         array = _plain(values)
     except ValueError:
         raise PublishError(f"column {name!r} holds lists of different lengths") from None
     if array.ndim != 1:
         raise PublishError(f"column {name!r} must be a flat list of values; it has {array.ndim} dimensions")
+    if array.dtype.kind in _NO_COLUMN:
+        raise PublishError(f"column {name!r} holds {_NO_COLUMN[array.dtype.kind]}")
+    return array
+
+
+def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
+    array = _flat(name, values)
     kind = array.dtype.kind
     if kind == "f":
         if array.dtype.itemsize < 8:  # 2.3 as a float32 is 2.3 to a person, not 2.299999952316284
@@ -195,8 +205,6 @@ def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, n
         return Column(name, "integer", dtype, False, low, high), array
     if kind == "b":
         return Column(name, "boolean", "bool"), array
-    if kind in _NO_COLUMN:
-        raise PublishError(f"column {name!r} holds {_NO_COLUMN[kind]}")
     if kind == "M":
         return Column(name, "datetime", str(array.dtype), bool(np.isnat(array).any())), array
     return _derive_object_column(name, array, categorical)

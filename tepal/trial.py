@@ -173,7 +173,10 @@ def outputs(estimator: Any, trial: Table, y: Any) -> list[Output]:
             chances = estimator.predict_proba(rows)
         except Exception:  # noqa: BLE001 there is none, or none with these settings: the model answers without
             chances = None
-    shape = np.shape(values)
+    try:
+        shape = np.shape(values)
+    except ValueError:  # lists of different lengths: columns_of says so
+        shape = ()
     count = shape[1] if len(shape) == 2 else 1
     names = _target_names(y, values, count)
     try:
