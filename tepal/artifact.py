@@ -26,8 +26,9 @@ from tepal import manifest as manifests
 from tepal.errors import ArtifactError, without_paths
 from tepal.manifest import Manifest
 
-# Their versions differ between one Python and the next under the same lock, and golden rows tell whether it matters.
-DECIDED_BY_GOLDEN_ROWS = frozenset({"numpy", "scipy"})
+# Their versions differ between one Python and the next under the same lock, or decide only whether a pickle opens at
+# all, and golden rows tell whether it matters.
+DECIDED_BY_GOLDEN_ROWS = frozenset({"numpy", "scipy", "joblib", "cloudpickle"})
 
 # What the folder of a version is called until it is whole; no model's version can be.
 DRAFT = ".publishing-"

@@ -1,4 +1,4 @@
-"""What the encoders inside a fitted estimator know of its columns, beyond the rows at hand."""
+"""What a fitted estimator knows of its input columns beyond the rows at hand: the categories of its encoders."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from tepal.signature import MAX_CATEGORIES, Signature
 
+Names = Sequence[str] | None
+
 # Where estimators that are made of others keep those that get the same columns.
 _INNER = ("best_estimator_", "estimator_", "regressor_", "estimator")
 _SEVERAL = ("estimators_", "calibrated_classifiers_")
@@ -18,68 +20,107 @@ _SEVERAL = ("estimators_", "calibrated_classifiers_")
 
 def with_known(signature: Signature, estimator: Any) -> Signature:
     """The signature with every category that an encoder in ``estimator`` has learnt for a column of texts."""
-    learnt: dict[str, set[str]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn 1.5 tells whoever looks that what is looked at will change
-        for name, values in _categories(estimator, signature.names):
-            learnt.setdefault(name, set()).update(str(value) for value in values if isinstance(value, str))
+    learnt = _learnt(estimator, signature.names)
     columns = []
     for column in signature.columns:
-        categories = learnt.get(column.name, set()).union(column.categories or ())
-        if column.categories is not None and len(categories) <= MAX_CATEGORIES:
-            column = msgspec.structs.replace(column, categories=tuple(sorted(categories)))  # noqa: PLW2901
-        columns.append(column)
+        values = learnt.get(column.name, set()).union(column.categories or ())
+        known = column.categories is not None and len(values) <= MAX_CATEGORIES
+        columns.append(msgspec.structs.replace(column, categories=tuple(sorted(values))) if known else column)
     return msgspec.structs.replace(signature, columns=tuple(columns))
 
 
-def _categories(part: Any, names: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Pairs of a column's name and the values that ``part`` knows of it. names: of the columns that ``part`` gets."""
-    learnt = getattr(part, "categories_", None)
-    if isinstance(learnt, list) and len(learnt) == len(names):
-        yield from zip(names, learnt)
-    for inner, columns in _inner(part, names):
-        yield from _categories(inner, columns)
+def categories(estimator: Any) -> dict[str, tuple[str, ...]]:
+    """The texts that the estimator's encoders know, by the name of the column that they get as it came in.
+
+    They are found through pipelines, searches and ``ColumnTransformer``, past imputers. Columns without a name (of
+    an array) are left out, and so is what another step changed before.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    found = _learnt(estimator, None if names is None else [str(name) for name in names])
+    return {column: tuple(sorted(known)) for column, known in found.items()}
 
 
-def _inner(part: Any, names: Sequence[str]) -> Iterator[tuple[Any, Sequence[str]]]:
-    """The estimators in ``part`` that get columns as they are, with the names of those."""
-    if hasattr(part, "transformers_"):  # a ColumnTransformer
-        for _, transformer, columns in part.transformers_:
-            yield transformer, _selected(columns, names)
-    elif isinstance(getattr(part, "steps", None), list):  # a Pipeline: its later steps see what the first one left
-        for _, step in part.steps:
-            if step is not None and not isinstance(step, str):
-                yield step, names
-                if not _keeps_columns(step):
-                    break
-    elif hasattr(part, "transformer_list"):  # a FeatureUnion
-        yield from ((transformer, names) for _, transformer in part.transformer_list)
+def text_columns(estimator: Any) -> set[str]:
+    """The columns that hold texts for the estimator's encoders, even if another step of its pipeline comes before."""
+    return {column for column, _, _ in _encoded(estimator, None)} | set(categories(estimator))
+
+
+def _learnt(estimator: Any, names: Names) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for column, known, untouched in _encoded(estimator, names):
+        if untouched:
+            found.setdefault(column, set()).update(known)
+    return found
+
+
+def _encoded(estimator: Any, names: Names) -> list[tuple[str, set[str], bool]]:
+    """Each column that an encoder knows the texts of, with these, and whether it comes to the encoder untouched.
+
+    names: of the columns that the estimator gets, in order, where they are known.
+    """
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn 1.5 tells whoever looks that what is looked at will change
+        for part, columns, untouched in _parts(estimator, names):
+            known = getattr(part, "categories_", None)
+            if isinstance(known, list) and columns is not None and len(known) == len(columns):
+                for column, values in zip(columns, known):
+                    texts = {str(value) for value in values if isinstance(value, str)}
+                    if texts:
+                        found.append((column, texts, untouched))
+    return found
+
+
+def _parts(estimator: Any, names: Names) -> Iterator[tuple[Any, Names, bool]]:
+    """The steps inside, with the columns that each gets, and whether no step has changed them before."""
+    if isinstance(getattr(estimator, "steps", None), list):
+        untouched = True
+        for _, step in estimator.steps:
+            for part, columns, clean in _parts(step, names):
+                yield part, columns, clean and untouched
+            if not (isinstance(step, str) or step is None or _keeps_columns(step)):
+                names, untouched = None, False
+    elif hasattr(estimator, "transformers_"):
+        for _, transformer, columns in estimator.transformers_:
+            yield from _parts(transformer, _chosen(columns, names))
+    elif hasattr(estimator, "transformer_list"):
+        for _, transformer in estimator.transformer_list:
+            yield from _parts(transformer, names)
     else:
-        several = [found for name in _SEVERAL if isinstance(found := getattr(part, name, None), list)]
-        for inner in (*(getattr(part, name, None) for name in _INNER), *(inner for found in several for inner in found)):
-            if hasattr(inner, "__dict__") and not isinstance(inner, type):
-                yield inner, names
+        yield estimator, names, True
+        for inner in _made_of(estimator):
+            yield from _parts(inner, names)
+
+
+def _made_of(estimator: Any) -> Iterator[Any]:
+    """The estimators that a search, a stack, a vote and the like give the columns that they get."""
+    several = [found for name in _SEVERAL if isinstance(found := getattr(estimator, name, None), list)]
+    for inner in (*(getattr(estimator, name, None) for name in _INNER), *(inner for found in several for inner in found)):
+        if hasattr(inner, "__dict__") and not isinstance(inner, type):
+            yield inner
 
 
 def _keeps_columns(step: Any) -> bool:
-    """Whether a step of a pipeline, an imputer say, hands on the columns that it gets, each in its place."""
-    return type(step).__name__ == "SimpleImputer" and not step.add_indicator and not _drops(step)
+    if type(step).__name__ != "SimpleImputer" or step.add_indicator:
+        return False
+    empty = np.asarray(step.statistics_ != step.statistics_)  # a column without values is left out
+    return step.keep_empty_features or not empty.any()
 
 
-def _drops(imputer: Any) -> bool:
-    missing = np.asarray(imputer.statistics_ != imputer.statistics_)  # a column that was empty throughout
-    return bool(missing.any()) and not imputer.keep_empty_features
-
-
-def _selected(columns: Any, names: Sequence[str]) -> list[str]:
-    """The names that a ColumnTransformer's columns stand for: names, numbers, a slice or a mask."""
+def _chosen(columns: Any, names: Names) -> Names:
+    """What a ``ColumnTransformer`` means by its columns: names, positions, a mask, a slice, or one of them."""
     if isinstance(columns, str):
         return [columns]
     if isinstance(columns, slice):
-        if isinstance(columns.start, str) or isinstance(columns.stop, str):  # by name, with its end
-            first = names.index(columns.start) if columns.start is not None else None
-            last = names.index(columns.stop) + 1 if columns.stop is not None else None
-            columns = slice(first, last, columns.step)
-        return list(names[columns])
-    chosen = np.atleast_1d(np.asarray(columns))
-    return [str(name) for name in chosen] if chosen.dtype.kind in "UOT" else list(np.asarray(names, dtype=object)[chosen])
+        return None if names is None else list(names[_by_position(columns, names)])
+    listed = [columns] if isinstance(columns, int) else list(columns)
+    if all(isinstance(item, str) for item in listed):
+        return [str(item) for item in listed]
+    return [names[int(position)] for position in np.arange(len(names))[listed]] if names is not None else None
+
+
+def _by_position(columns: slice, names: Sequence[str]) -> slice:
+    """A slice by names, which holds its end, as one by positions."""
+    first = names.index(columns.start) if isinstance(columns.start, str) else columns.start
+    last = names.index(columns.stop) + 1 if isinstance(columns.stop, str) else columns.stop
+    return slice(first, last, columns.step)

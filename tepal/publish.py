@@ -7,16 +7,15 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import cloudpickle
 import msgspec
 import numpy as np
 
-from tepal import artifact, known, selftest, trial
+from tepal import artifact, environment, known, selftest, trial
 from tepal import manifest as manifests
 from tepal.errors import PublishError, TepalError
 from tepal.manifest import Manifest
@@ -49,6 +48,7 @@ def publish(
     rows: Literal["independent", "sequence"] = "independent",
     metrics: Mapping[str, Any] | None = None,
     meta: Mapping[str, Any] | None = None,
+    code: str | Path | Collection[str | Path] | None = None,
     store: str | Path | None = None,
 ) -> Published:
     """Write a fitted estimator as a new version of the model ``name``.
@@ -57,7 +57,9 @@ def publish(
     values (names for an estimator that was fitted on an array), or a list, Series or array of ``n`` strings. The request's
     columns, types, ranges and categories are read off it. y: the targets, ``(n,)``; only their names are read.
     rows: ``sequence`` where a row's answer depends on the rows before it. metrics, meta: JSON values to keep
-    and show. store: the model repository; ``MODEL_STORE``, else ``model``, where it is not given.
+    and show. code: the files of the user's own modules that the estimator may need; None for all that it does need.
+    Their classes and functions, and those of the script or notebook itself, travel in the artifact by value.
+    store: the model repository; ``MODEL_STORE``, else ``model``, where it is not given.
 
     The version appears whole or not at all, with the next number. Raises PublishError, which says what to do.
     """
@@ -68,7 +70,7 @@ def publish(
     trial.check_predicts(estimator)
     if rows not in ("independent", "sequence"):
         raise PublishError(f"rows is {rows!r}; it is 'independent' or 'sequence'")
-    pickled = _pickle(estimator)
+    pickled, packages, by_value = environment.dump(estimator, None if code is None else environment.given(code))
     X = trial.in_trained_order(estimator, X)
     signature, arrays = derive(X)
     signature = known.with_known(signature, estimator)
@@ -102,8 +104,8 @@ def publish(
         metrics=_json_mapping("metrics", metrics),
         meta=_json_mapping("meta", meta),
         python=platform.python_version(),
-        packages=_packages(),
-        by_value=b"cloudpickle" in pickled,
+        packages=packages | (environment.versions(["pandas"]) if signature.container in ("frame", "series") else {}),
+        by_value=by_value,
         files={manifests.PICKLE: hashlib.sha256(pickled).hexdigest()},
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         command=_command(),
@@ -118,23 +120,9 @@ def publish(
     return Published(name, version, path)
 
 
-def _pickle(estimator: Any) -> bytes:
-    try:
-        pickled: bytes = cloudpickle.dumps(estimator)  # what the user's own script defines goes in by value
-    except Exception as error:  # whatever a foreign object's __reduce__ raises
-        raise PublishError(f"the estimator cannot be pickled: {type(error).__name__}: {error}") from error
-    return pickled
-
-
 def _describe(estimator: Any) -> str:
     """The estimator as one line of Python, as scikit-learn prints it."""
     return " ".join(repr(estimator).split())[:500]
-
-
-def _packages() -> dict[str, str]:
-    """The packages that decide what a pickle answers, with their versions here."""
-    versions = {package: artifact.installed(package) for package in ("scikit-learn", "numpy", "scipy")}
-    return {package: version for package, version in versions.items() if version is not None}
 
 
 def _json_mapping(what: str, values: Mapping[str, Any] | None) -> dict[str, Any]:

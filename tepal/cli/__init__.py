@@ -14,6 +14,7 @@ from tepal import TepalError, __version__
 
 # Which file holds a command: only the file of the one that runs is imported.
 COMMANDS = {
+    "publish": "publish",
     "list": "look",
     "show": "look",
     "verify": "look",

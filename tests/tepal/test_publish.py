@@ -91,7 +91,7 @@ def test_a_name_that_could_not_be_a_path_is_refused(estimator, tmp_path, name):
         (StandardScaler().fit(X), "has no predict"),
         (LogisticRegression(), "not fitted"),
         (LogisticRegression().fit(X[:, :1], Y), "X has 2 columns, and the model, which was fitted on 1"),
-        ("model.pkl", "has no predict"),
+        ("model.pkl", "a str is no model"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_reason(estimator, message, tmp_path):
