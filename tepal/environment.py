@@ -90,6 +90,8 @@ def is_own(module: str) -> bool:
 
 def distribution(module: str) -> str | None:
     """The name on the package index of what a module was installed from; None where it was not, or from a folder."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    module = module if spec is None or module == "__main__" else spec.name  # scikit-learn 1.5 has one under two names
     candidates = [name for name in dict.fromkeys(_distributions().get(_top(module), ())) if not _is_a_folder_here(name)]
     if len(candidates) > 1:  # parts of one namespace
         path = module.replace(".", "/")

@@ -83,7 +83,7 @@ def publish(
     tried = Table.from_columns(signature, tried.columns)
     runtime = trial.open_runtime(pickled, outputs, signature)  # what will be served is what was pickled
     predicted = trial.predict(runtime, tried)
-    trial.check_same(estimator, pickled, trial.rows_of(X, picked), predicted)
+    trial.check_same(estimator, trial.rows_of(X, picked), predicted)
     history = trial.history(predicted) if rows == "sequence" else 0
     try:
         chosen = selftest.choose(tried, predicted.labels(), rows, history)
