@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tepal.errors import PublishError
 
-Container = Literal["array", "frame", "list", "series", "vector"]
+Container = Literal["array", "columns", "frame", "list", "series", "vector"]
 Type = Literal["number", "integer", "boolean", "string", "datetime"]
 
 # A string column with more distinct values than this is taken for free text: a list that nobody would read
@@ -53,8 +53,9 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
 class Signature(msgspec.Struct, frozen=True):
     """The columns of a model in the order of training, and the container that its estimator wants.
 
-    container: ``array`` (2-D) or ``frame`` (pandas, by name); for text models a ``list`` of strings, or, where
-    nothing else will do, a ``series`` (pandas) or a ``vector`` (a 1-D array) of them.
+    container: ``array`` (2-D), ``frame`` (pandas, by name), or ``columns``: an array that lies in memory as a frame
+    does, column by column, which decides how sums of its values are rounded. For text models a ``list`` of strings,
+    or, where nothing else will do, a ``series`` (pandas) or a ``vector`` (a 1-D array) of them.
     """
 
     columns: tuple[Column, ...]

@@ -62,8 +62,10 @@ class Table:
 
             return pd.DataFrame({column.name: _series(pd, column, array) for column, array in zip(columns, self.columns)})
         if self.matrix is not None and not any(column.trained_as for column in columns):
-            return self.matrix
-        return np.column_stack([_as_trained(column, array) for column, array in zip(columns, self.columns)])
+            matrix = self.matrix
+        else:
+            matrix = np.column_stack([_as_trained(column, array) for column, array in zip(columns, self.columns)])
+        return np.asfortranarray(matrix) if self.signature.container == "columns" else matrix
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as plain Python values by column name: what a client would write in JSON."""

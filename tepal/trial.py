@@ -270,7 +270,7 @@ def with_container(pickled: bytes, outputs: list[Output], signature: Signature, 
     text = signature.container in ("series", "vector")
     if not text and (signature.container != "frame" or any(_needs_frame(column) for column in signature.columns)):
         return signature
-    cheaper = msgspec.structs.replace(signature, container="list" if text else "array")
+    cheaper = msgspec.structs.replace(signature, container="list" if text else "columns")
     one, other = open_runtime(pickled, outputs, cheaper), open_runtime(pickled, outputs, signature)
     rows = [range(len(trial)), *([row] for row in range(min(len(trial), selftest.MAX_ROWS)))]  # a batch, and rows alone
     try:

@@ -119,7 +119,7 @@ def test_a_frame_of_numbers_needs_no_frame_to_be_served(tmp_path):
 
     signature = manifest.read(path).signature
 
-    assert (signature.container, signature.names) == ("array", ("a", "b"))
+    assert (signature.container, signature.names) == ("columns", ("a", "b"))
 
 
 def test_several_outputs_are_named_by_their_targets(tmp_path):
