@@ -15,6 +15,7 @@ import io
 import json
 import pickle
 import sys
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -77,7 +78,9 @@ def modules(data: bytes) -> dict[str, str]:
     data: a pickle of the caller's own; it is opened, which runs what is in it.
     """
     recorder = _Recorder(io.BytesIO(data))
-    recorder.load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a class that is to go, which its user knows
+        recorder.load()
     return recorder.needed
 
 
