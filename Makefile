@@ -35,8 +35,8 @@ lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/hadolint api/Dockerfile nginx/Dockerfile
-	$(BIN)/shellcheck .ci/run nginx/start
+	$(BIN)/hadolint api/Dockerfile nginx/Dockerfile train/Dockerfile
+	$(BIN)/shellcheck .ci/run nginx/start train/start
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 

@@ -88,7 +88,7 @@ def _card(version: Version | BadVersion) -> dict[str, Any]:
         },
         "sha256": manifest.files,
         "self_test": {"result": "passed", "golden_rows": len(manifest.golden.rows)},
-        "example": manifest.golden.rows[0],
+        "example": manifest.example,
     }
     if version.cautions:
         card["cautions"] = version.cautions

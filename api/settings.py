@@ -101,6 +101,13 @@ COMPOSE = (
     Setting("BIND", "127.0.0.1", "an address", "the address of nginx; `0.0.0.0` lets other machines in", str),
     Setting("PUBLISHED_PORT", "8080", "a port, 1–65535", "the port of nginx", _whole(1, 65535)),
     Setting("PYTHON", "3.13", "3.11–3.14", "the Python that the image is built with, for a model that was made there", str),
+    Setting(
+        "IMAGE",
+        "tepal",
+        "a name of an image",
+        "the name of the API's image: another one for models that cannot share it",
+        str,
+    ),
 )
 _OF_THE_IMAGE = ("PORT", "HOST", "MODEL_STORE")  # settled in a container
 

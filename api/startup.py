@@ -10,6 +10,7 @@ import msgspec
 from api.settings import Settings
 from tepal import Repository, __version__
 
+LONGEST = 1000  # characters of a request that anyone would copy from a terminal
 EVERYWHERE = "0.0.0.0"  # noqa: S104 only compared with
 
 
@@ -43,7 +44,8 @@ def text(settings: Settings, repository: Repository) -> str:
         )
     default = repository.models[name].default if name in repository.models else None
     if default is not None:
-        body = shlex.quote(msgspec.json.encode(default.manifest.golden.rows[0]).decode())
-        lines.append(f"  try:  curl -X POST {address}/predict -d {body}")
+        body = shlex.quote(msgspec.json.encode(default.manifest.example).decode())
+        if len(body) < LONGEST:
+            lines.append(f"  try:  curl -X POST {address}/predict -d {body}")
         lines.append(f"  see:  {address}/ in a browser")
     return "\n".join([*lines, ""])

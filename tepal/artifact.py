@@ -30,6 +30,9 @@ from tepal.manifest import Manifest
 # all, and golden rows tell whether it matters.
 DECIDED_BY_GOLDEN_ROWS = frozenset({"numpy", "scipy", "joblib", "cloudpickle"})
 
+# The minor version of this Python, which decides whether code by value can run.
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
 # What the folder of a version is called until it is whole; no model's version can be.
 DRAFT = ".publishing-"
 
@@ -42,10 +45,6 @@ def verify(path: Path, *, allow_version_mismatch: bool = False) -> tuple[Manifes
     Raises ArtifactError with the reason why it must not serve.
     """
     manifest = manifests.read(path)
-    if (manifest.name, str(manifest.version)) != (path.parent.name, path.name):
-        raise ArtifactError(
-            f"the manifest is of {manifest.name} version {manifest.version}; the folder was moved or renamed"
-        )
     contents = {}
     for name, digest in manifest.files.items():
         if Path(name).name != name:
@@ -58,7 +57,7 @@ def verify(path: Path, *, allow_version_mismatch: bool = False) -> tuple[Manifes
             raise ArtifactError(f"{name} is damaged: its sha256 is not the one in the manifest; publish the model again")
     if manifests.PICKLE not in contents:
         raise ArtifactError(f"the manifest lists no {manifests.PICKLE}")
-    _check_python(manifest)
+    check_python(manifest)
     if not allow_version_mismatch:
         _check_packages(manifest)
     return manifest, contents[manifests.PICKLE]
@@ -90,24 +89,37 @@ def installed(package: str) -> str | None:
         return None
 
 
-def _check_python(manifest: Manifest) -> None:
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    there = ".".join(manifest.python.split(".")[:2])
-    if manifest.by_value and here != there:
+def exact_packages(manifest: Manifest) -> dict[str, str]:
+    """The packages with which a version was made, and with no other version of which it may serve."""
+    return {package: version for package, version in manifest.packages.items() if package not in DECIDED_BY_GOLDEN_ROWS}
+
+
+def build_command(python: str) -> str:
+    """The command that builds the image for models that were made on that Python, such as ``3.11``."""
+    return f"PYTHON={python} docker compose build"
+
+
+def check_python(manifest: Manifest) -> None:
+    """Raise ArtifactError where the pickle carries code that this Python cannot run."""
+    if manifest.by_value and manifest.python_minor != PYTHON:
         raise ArtifactError(
-            f"it carries code that was pickled by Python {there}, which Python {here} cannot run; "
-            f"build the image for it: PYTHON={there} docker compose build"
+            f"it carries code that was pickled by Python {manifest.python_minor}, which Python {PYTHON} cannot run; "
+            f"build the image for it: {build_command(manifest.python_minor)} "
+            f"(without Docker: use Python {manifest.python_minor})"
         )
 
 
 def _check_packages(manifest: Manifest) -> None:
-    for package, version in manifest.packages.items():
-        here = installed(package)
-        if here != version and package not in DECIDED_BY_GOLDEN_ROWS:
-            raise ArtifactError(
-                f"it was made with {package} {version}, here is {here or 'none'}; train it again here, "
-                f"or set ALLOW_VERSION_MISMATCH=true to serve it if it still answers its golden rows"
-            )
+    made = exact_packages(manifest)
+    differ = {package: installed(package) for package, version in made.items() if installed(package) != version}
+    if differ:
+        there = ", ".join(f"{package} {made[package]}" for package in differ)
+        here = ", ".join(f"{package} {version}" if version else f"no {package}" for package, version in differ.items())
+        raise ArtifactError(
+            f"it was made with {there} on Python {manifest.python_minor}, here is {here} on Python {PYTHON}; "
+            f"build the image for it: {build_command(manifest.python_minor)} "
+            f"(without Docker: python -m tepal requirements > r.txt && pip install -r r.txt)"
+        )
 
 
 def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:

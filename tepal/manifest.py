@@ -77,9 +77,22 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int
     history: int = 0
 
+    @property
+    def example(self) -> Any:
+        """A body to send: a record, or all records of a sequence, where a row means nothing without those before it."""
+        return self.golden.rows if self.rows == "sequence" else self.golden.rows[0]
+
+    @property
+    def python_minor(self) -> str:
+        """Such as ``3.11``."""
+        return ".".join(self.python.split(".")[:2])
+
 
 def read(path: Path) -> Manifest:
-    """The manifest of the artifact in the folder ``path``. Raises ArtifactError where it cannot be used."""
+    """The manifest of the artifact in the folder ``path``, ``…/<name>/<version>``.
+
+    Raises ArtifactError where it cannot be used.
+    """
     try:
         data = (path / FILE).read_bytes()
     except OSError as error:
@@ -88,9 +101,14 @@ def read(path: Path) -> Manifest:
         number = msgspec.json.decode(data, type=_Format).format
         if number != FORMAT:
             raise ArtifactError(f"{FILE} has format {number}, this Tepal reads format {FORMAT}; publish the model again")
-        return msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactError(f"{FILE} is damaged: {error}") from None
+    if (manifest.name, str(manifest.version)) != (path.parent.name, path.name):
+        raise ArtifactError(
+            f"the manifest is of {manifest.name} version {manifest.version}; the folder was moved or renamed"
+        )
+    return manifest
 
 
 class _Format(msgspec.Struct):

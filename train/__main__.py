@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
+from pathlib import Path
 
 import click
 
@@ -20,8 +22,17 @@ class Trainers(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"train.{name}").main
+        try:
+            command: click.Command = importlib.import_module(f"train.{name}").main
+        except ModuleNotFoundError as missing:
+            raise click.ClickException(
+                f"the trainer '{name}' needs {missing.name}: pip install -r requirements-train.txt"
+            ) from None
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Trainers"):
+            formatter.write_dl([(name, _about(name)) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> None:
         try:
@@ -31,7 +42,14 @@ class Trainers(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=Trainers, invoke_without_command=True, no_args_is_help=False)
+def _about(name: str) -> str:
+    """The first line of a trainer's help, read and not run: a list needs no package that a trainer needs."""
+    tree = ast.parse(Path(train.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    return (ast.get_docstring(main) or "").partition("\n")[0]
+
+
+@click.group(cls=Trainers, invoke_without_command=True, no_args_is_help=False, subcommand_metavar="NAME [OPTIONS]")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Train an example model and publish it into the model repository.

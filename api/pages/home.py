@@ -64,7 +64,7 @@ def _shown(model: Model, default_name: str | None) -> dict[str, Any]:
         "manifest": manifest,
         "columns": manifest.signature.columns,
         "path": "/predict" if model.name == default_name else f"/models/{model.name}/predict",
-        "example": shlex.quote(msgspec.json.encode(manifest.golden.rows[0]).decode()),
+        "example": shlex.quote(msgspec.json.encode(manifest.example).decode()),
         "answer": msgspec.json.encode((manifest.golden.alone or manifest.golden.together).predictions[0]).decode(),
         "metrics": {key: value for key, value in manifest.metrics.items() if isinstance(value, (int, float))},
     }

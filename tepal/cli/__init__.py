@@ -18,6 +18,7 @@ COMMANDS = {
     "list": "look",
     "show": "look",
     "verify": "look",
+    "requirements": "requirements",
 }
 
 

@@ -36,12 +36,12 @@ def checkout(folder: Path, tag: str = "latest") -> Path:
     need_docker()
     for name in ("tepal", "train", "api", "nginx"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".dockerignore", "requirements.txt"):
+    for name in (".dockerignore", "requirements.txt", "requirements-train.txt"):
         shutil.copy2(ROOT / name, folder)
     (folder / "model").mkdir()
     shutil.copy2(ROOT / "model" / "README.md", folder / "model")
     text = (ROOT / "docker-compose.yml").read_text()
-    (folder / "docker-compose.yml").write_text(re.sub(r"image: (tepal\S*)", rf"image: test-\1:{tag}", text))
+    (folder / "docker-compose.yml").write_text(re.sub(r"(image: (?:\$\{IMAGE:-)?)(tepal[a-z-]*)", rf"\1test-\2:{tag}", text))
     return folder
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 import tepal
+from tests.servers import ROOT
 from tests.stack import containers
 from tests.stack.containers import run
 from tests.stack.refusals import HEAD, REFUSALS, ask, check
@@ -54,6 +61,13 @@ def get(port, path):
     return 0, None
 
 
+def ask_model(port, name, rows):
+    """What a model answers to rows."""
+    body = json.dumps(rows).encode()
+    head = HEAD.replace(b"/predict", b"/models/%s/predict" % name.encode())
+    return json.loads(ask(port, head + b"Content-Length: %d\r\n\r\n" % len(body) + body).body)
+
+
 @contextlib.contextmanager
 def served(image, *options, port=8080):
     """The image alone, as it answers: the container's id and the port."""
@@ -69,11 +83,11 @@ def test_it_runs_as_nobody_in_particular(image):
 
 
 def test_it_holds_what_serves_and_nothing_else(image):
-    """No trainer, no lock, no tests; no pip, no test tool in its environment."""
+    """No trainer, no lock, no tests; no pip, no test tool in its environment, and nothing that no model needs."""
     packages = in_image(image, "python", "-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))")
 
     assert set(in_image(image, "ls", "-A", "/app").split()) == {"api", "model", "tepal"}
-    assert not {"pip", "setuptools", "pytest", "mypy", "ruff"} & set(packages.lower().split())
+    assert not {"pip", "setuptools", "pytest", "mypy", "ruff", "pandas"} & set(packages.lower().split())
 
 
 def test_its_code_is_compiled(image):
@@ -197,3 +211,240 @@ def test_the_log_is_json_and_nothing_else(nginx):
         containers.wait_until(lambda: containers.logs(identity).count("\n") >= 2, lambda: containers.logs(identity))
 
         assert all(json.loads(line) for line in containers.logs(identity).splitlines())
+
+
+OLD_TAG = f"{containers.API}:made-on-3.11"
+OLD_PYTHON = """\
+FROM python:3.11-slim
+RUN python -m venv /venv && /venv/bin/pip install --quiet --no-cache-dir \
+  scikit-learn==1.7.2 numpy==2.3.5 scipy==1.16.3 click cloudpickle joblib msgspec threadpoolctl
+"""
+OLD_SCRIPT = """\
+import json, sys
+import tepal
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+X, y = load_iris(return_X_y=True)
+plain = LogisticRegression(max_iter=200).fit(X, y)
+scaled = make_pipeline(FunctionTransformer(lambda X: X / 10), LogisticRegression()).fit(X, y)
+for name, model in {"plain": plain, "scaled": scaled}.items():
+    tepal.publish(model, name=name, X=X, y=y)
+print(json.dumps({"plain": plain.predict_proba(X[:5]).tolist(), "scaled": scaled.predict_proba(X[:5]).tolist()}))
+"""
+
+
+@pytest.fixture(scope="module", name="old")
+def _old(tmp_path_factory):
+    """A checkout with models that were made with scikit-learn 1.7 on Python 3.11, one with a function of its own.
+
+    Returns the folder, and for each model what it answered where it was made.
+    """
+    folder = containers.checkout(tmp_path_factory.mktemp("old"), "old")
+    run("docker", "build", "--quiet", "--tag", OLD_TAG, "-", input=OLD_PYTHON)
+    (folder / "old.py").write_text(OLD_SCRIPT)
+    mounts = ("--volume", f"{folder}:/work", "--volume", f"{ROOT / 'tepal'}:/work/tepal:ro", "--workdir", "/work")
+    mine = ("--user", f"{os.getuid()}:{os.getgid()}", "--env", "PYTHONPATH=/work", "--env", "PYTHONDONTWRITEBYTECODE=1")
+    return folder, json.loads(run("docker", "run", "--rm", *mounts, *mine, OLD_TAG, "/venv/bin/python", "old.py"))
+
+
+def compose(folder, *arguments, **settings):
+    """Docker Compose in a checkout: whether it succeeded, and all that it said."""
+    command = ["docker", "compose", "--progress", "plain", "--project-name", containers.API, *arguments]
+    environ = {**os.environ, **settings}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.returncode == 0, done.stdout
+
+
+def probabilities(answer):
+    return [list(row.values()) for row in answer["probabilities"]]
+
+
+def test_models_of_another_python_and_scikit_learn_serve_after_the_command_that_the_refusal_names(old, image):
+    """By the image that never saw them, by the build on the wrong Python, and served as where they were made."""
+    folder, answered = old
+    with served(image, "--volume", f"{folder / 'model'}:/app/model:ro") as (identity, port):
+        status, body = get(port, "/readyz")
+        card = get(port, "/models/plain/versions/1")[1]
+        log = containers.logs(identity)
+    built, by_default = compose(folder, "build", "api")
+    commands = {
+        re.search(r"build the image for it: (PYTHON=\S+ docker compose build)", said).group(1)
+        for said in (body["error"], card["reason"], by_default)
+    }
+
+    assert status == 503
+    assert "it was made with scikit-learn 1.7.2 on Python 3.11, here is scikit-learn " in card["reason"]
+    assert log.count("PYTHON=3.11 docker compose build") == 2
+    assert not built
+    assert "'scaled' version 1 cannot serve here: it carries code that was pickled by Python 3.11" in by_default
+    assert commands == {"PYTHON=3.11 docker compose build"}
+
+    run("sh", "-c", commands.pop(), cwd=folder)
+
+    with served(f"{containers.API}:old") as (_, port):
+        assert get(port, "/readyz")[0] == 200
+        rows = load_iris().data[:5].tolist()
+        assert {name: probabilities(ask_model(port, name, rows)) for name in answered} == answered
+    versions = "import importlib.metadata as m; print(*(m.version(name) for name in ('numpy', 'scipy', 'scikit-learn')))"
+    assert in_image(f"{containers.API}:old", "python", "-c", versions) == "2.3.5 1.16.3 1.7.2"
+
+
+def test_models_that_cannot_share_an_image_get_one_each(old):
+    """The build stops and names both with the commands; built with MODELS, an image carries those models alone."""
+    folder, _ = old
+    X, y = load_iris(return_X_y=True)
+    tepal.publish(LogisticRegression(max_iter=200).fit(X, y), name="new", X=X, y=y, store=folder / "model")
+    try:
+        built, said = compose(folder, "build", "api", MODELS="plain,new")
+        (command,) = re.findall(r"IMAGE=tepal:new MODELS=new PYTHON=3\.\d+ docker compose build", said)[:1]
+        command = command.replace("tepal:new", f"{containers.API}:new")
+        command = re.sub("PYTHON=[0-9.]+ ", "", command)  # this machine's, of which there may be no image here
+        run("sh", "-c", command, cwd=folder)
+    finally:
+        run("rm", "-r", str(folder / "model" / "new"))
+
+    assert not built
+    assert "'new' version 1 needs scikit-learn " in said
+    assert "'plain' version 1 needs scikit-learn 1.7.2" in said
+    assert "IMAGE=tepal:plain MODELS=plain PYTHON=3.11 docker compose build" in said
+    with served(f"{containers.API}:new") as (_, port):
+        assert get(port, "/readyz") == (200, {"status": "ready", "models": {"new": "1"}})
+
+
+@pytest.fixture(scope="module", name="table")
+def _table(tmp_path_factory):
+    """A checkout with a model that needs a DataFrame, and whose repository belongs to somebody else."""
+    folder = containers.checkout(tmp_path_factory.mktemp("table"), "table")
+    frame = pd.DataFrame({"city": ["Amsterdam", "Berlin"] * 10, "rooms": range(20)})
+    columns = ColumnTransformer([("city", OneHotEncoder(), ["city"])], remainder="passthrough")
+    model = make_pipeline(columns, LogisticRegression()).fit(frame, frame["city"])
+    tepal.publish(model, name="table", X=frame, y=frame["city"], store=folder / "model")
+    if os.getuid() == 0:
+        run("chown", "--recursive", "12345:23456", str(folder / "model"))
+    return folder
+
+
+def test_what_is_trained_in_the_image_belongs_to_the_owner_of_the_repository_and_serves_after_a_build(table):
+    """pandas is in the image because a model needs it."""
+    _, trainers = compose(table, "run", "--rm", "-T", "train")
+    trained, said = compose(table, "run", "--rm", "-T", "train", "iris", "--algorithm", "svm")
+    _, confined = compose(table, "run", "--rm", "-T", "--entrypoint", "cat", "train", "/proc/self/status", "/proc/net/dev")
+    built, log = compose(table, "build", "api")
+
+    assert "  iris  Species of an iris" in trainers
+    assert trained, said
+    owner = (table / "model").stat()
+    written = [path.stat() for path in (table / "model" / "iris").rglob("*")]
+    assert {(path.st_uid, path.st_gid) for path in written} == {(owner.st_uid, owner.st_gid)}
+    assert "CapEff:\t00000000000000c0\n" in confined  # to become another user, nothing else
+    assert "NoNewPrivs:\t1\n" in confined
+    assert re.findall(r"^ *(\w+):", confined.partition("Inter-")[2], re.MULTILINE) == ["lo"]
+    assert built, log
+    with served(f"{containers.API}:table", *LEAN) as (_, port):
+        assert get(port, "/readyz") == (200, {"status": "ready", "models": {"iris": "1", "table": "1"}})
+        assert ask_model(port, "table", [{"city": "Berlin", "rooms": 3}])["predictions"] == ["Berlin"]
+
+
+def layers(image):
+    return json.loads(run("docker", "inspect", "--format", "{{json .RootFS.Layers}}", image))
+
+
+def test_a_change_of_code_or_another_model_with_the_same_needs_installs_nothing_again(tmp_path):
+    """The layers up to the environment are those that were there."""
+    folder = containers.checkout(tmp_path)
+    X, y = load_iris(return_X_y=True)
+    built = []
+    for name in ("one", "other"):
+        tepal.publish(LogisticRegression(max_iter=200).fit(X, y), name=name, X=X, y=y, store=folder / "model")
+        with (folder / "tepal" / "errors.py").open("a") as file:
+            file.write(f"# {name}\n")
+        built.append(layers(containers.build(folder, f"{containers.API}:{name}")))
+
+    assert built[0][:-3] == built[1][:-3]
+    assert not set(built[0][-3:]) & {built[1][-3], built[1][-1]}  # the library and the models; the API is as it was
+
+
+NOTEBOOK = """\
+import json
+import numpy as np
+import tepal
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+class Ratios(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return np.column_stack([X, X[:, 0] / X[:, 1], X[:, 2] / X[:, 3]])
+
+def inches(X):
+    return X / 2.54
+
+X, y = load_iris(return_X_y=True)
+steps = FunctionTransformer(inches), Ratios(), FunctionTransformer(lambda X: np.log1p(X)), LogisticRegression(max_iter=1000)
+model = make_pipeline(*steps).fit(X, y)
+tepal.publish(model, name="mine", X=X, y=y)
+print(json.dumps(model.predict_proba(X[:5]).tolist()))
+"""
+
+
+def in_a_folder(image, folder, *command):
+    """Run a command in the image's environment, with a folder of the user's own as the working directory."""
+    mount = ("--volume", f"{folder}:/work", "--workdir", "/work", "--user", f"{os.getuid()}:{os.getgid()}")
+    environ = ("--env", "PYTHONPATH=/app", "--env", "MODEL_STORE=/work/store")
+    return run("docker", "run", "--rm", *mount, *environ, "--entrypoint", command[0], image, *command[1:])
+
+
+def test_a_script_s_own_classes_and_lambdas_serve_from_an_image_that_has_never_seen_them(image, tmp_path):
+    """A script of the user's own, whose names are all in `__main__`."""
+    (tmp_path / "notebook.py").write_text(NOTEBOOK)
+    answered = json.loads(in_a_folder(image, tmp_path, "python", "notebook.py"))
+    with served(image, "--volume", f"{tmp_path / 'store'}:/app/model:ro") as (_, port):
+        assert probabilities(ask_model(port, "mine", load_iris().data[:5].tolist())) == answered
+
+
+OWN_MODULE = """\
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Ratios(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return np.column_stack([X, ratio(X[:, 0], X[:, 1])])
+
+def ratio(a, b):
+    return a / b
+"""
+TRAINING = """\
+import csv, joblib, json
+from model import Ratios
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+X, y = load_iris(return_X_y=True)
+churn = make_pipeline(Ratios(), LogisticRegression(max_iter=1000)).fit(X, y)
+joblib.dump(churn, "churn.pkl")
+csv.writer(open("train.csv", "w")).writerows([["a", "b", "c", "d", "churned"], *([*row, label] for row, label in zip(X, y))])
+print(json.dumps(churn.predict_proba(X[:5]).tolist()))
+"""
+
+
+def test_a_pickle_of_a_class_in_a_module_of_the_user_s_own_serves_from_an_image_that_has_never_seen_it(image, tmp_path):
+    """Published by the command line; the module stays at home."""
+    (tmp_path / "model.py").write_text(OWN_MODULE)
+    (tmp_path / "train.py").write_text(TRAINING)
+    answered = json.loads(in_a_folder(image, tmp_path, "python", "train.py"))
+    publish = "python -m tepal publish churn.pkl --name churn --examples train.csv --target churned --code model.py"
+    in_a_folder(image, tmp_path, *publish.split())
+    with served(image, "--volume", f"{tmp_path / 'store'}:/app/model:ro") as (_, port):
+        assert probabilities(ask_model(port, "churn", load_iris().data[:5].tolist())) == answered

@@ -69,7 +69,10 @@ DAMAGE = {
         lambda v: edit(v, lambda m: m["packages"].update({"scikit-learn": "1.7.0"})),
         "scikit-learn 1.7.0",
     ),
-    "package that is not here": (lambda v: edit(v, lambda m: m["packages"].update({"xgboost": "1.0"})), "here is none"),
+    "package that is not here": (
+        lambda v: edit(v, lambda m: m["packages"].update({"xgboost": "1.0"})),
+        "here is no xgboost",
+    ),
     "code of another Python": (lambda v: edit(v, lambda m: m.update(by_value=True, python="3.9.1")), "PYTHON=3.9 docker"),
     "golden label differs": (
         lambda v: edit(v, lambda m: m["golden"]["together"]["predictions"].__setitem__(3, "no iris")),
@@ -147,6 +150,20 @@ def test_another_library_version_serves_where_it_is_allowed_and_golden_rows_repl
     DAMAGE["golden label differs"][0](version)
     with pytest.raises(ArtifactError, match="golden row 3"):
         repository.load(version, allow_version_mismatch=True)
+
+
+def test_other_packages_are_named_together_with_what_to_run_with_docker_and_without(version):
+    here = artifact.installed("scikit-learn")
+    edit(version, lambda m: m.update(python="3.9.1", packages={"scikit-learn": "1.7.2", "xgboost": "3.0", "numpy": "1.0"}))
+
+    with pytest.raises(ArtifactError) as caught:
+        artifact.verify(version)
+
+    assert str(caught.value) == (
+        f"it was made with scikit-learn 1.7.2, xgboost 3.0 on Python 3.9, here is scikit-learn {here}, no xgboost on Python "
+        f"{artifact.PYTHON}; build the image for it: PYTHON=3.9 docker compose build "
+        f"(without Docker: python -m tepal requirements > r.txt && pip install -r r.txt)"
+    )
 
 
 def test_another_numpy_or_python_alone_is_for_the_golden_rows_to_decide(version):

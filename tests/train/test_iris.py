@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tepal import manifest
 from tepal.repository import versions_on_disk
+from tests.training import ROOT, train
 from train import iris
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-def train(store, *arguments):
-    environ = {**os.environ, "MODEL_STORE": str(store)}
-    return subprocess.run(
-        [sys.executable, "-m", "train", *arguments], capture_output=True, text=True, check=False, env=environ
-    )
 
 
 @pytest.mark.parametrize(
@@ -64,11 +53,7 @@ def test_if_empty_leaves_a_repository_with_a_model_alone(tmp_path):
     assert "already holds iris, iris-logistic" in again.stdout
 
 
-def test_no_name_lists_the_trainers_and_a_wrong_one_is_wrong_usage(tmp_path):
-    listed = train(tmp_path)
-
-    assert listed.returncode == 0
-    assert "iris  Species of an iris" in listed.stdout
+def test_a_wrong_name_is_wrong_usage(tmp_path):
     assert train(tmp_path, "rose").returncode == 2
     assert train(tmp_path, "iris", "--algorithm", "forest").returncode == 2
 
