@@ -15,6 +15,7 @@ import io
 import json
 import pickle
 import sys
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -77,7 +78,9 @@ def modules(data: bytes) -> dict[str, str]:
     data: a pickle of the caller's own; it is opened, which runs what is in it.
     """
     recorder = _Recorder(io.BytesIO(data))
-    recorder.load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a class that is to go, which its user knows
+        recorder.load()
     return recorder.needed
 
 
@@ -90,6 +93,8 @@ def is_own(module: str) -> bool:
 
 def distribution(module: str) -> str | None:
     """The name on the package index of what a module was installed from; None where it was not, or from a folder."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    module = module if spec is None or module == "__main__" else spec.name  # scikit-learn 1.5 has one under two names
     candidates = [name for name in dict.fromkeys(_distributions().get(_top(module), ())) if not _is_a_folder_here(name)]
     if len(candidates) > 1:  # parts of one namespace
         path = module.replace(".", "/")

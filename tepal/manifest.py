@@ -54,6 +54,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     python, packages: of the interpreter that made the pickle; ``packages`` maps names on the package index to
     exact versions. by_value: the pickle carries code of the user's own, which only the same minor version of
     Python can run. files: sha256 of every other file of the artifact, in hex. created: UTC, ISO 8601.
+    history: how many rows a sequence model needs before the first that it can answer.
     """
 
     format: int
@@ -74,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     command: str
     n_rows: int
+    history: int = 0
 
     @property
     def example(self) -> Any:

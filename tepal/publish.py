@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from tepal import artifact, environment, selftest, trial
+from tepal import artifact, environment, known, selftest, trial
 from tepal import manifest as manifests
 from tepal.errors import PublishError, TepalError
 from tepal.manifest import Manifest
@@ -54,7 +54,7 @@ def publish(
     """Write a fitted estimator as a new version of the model ``name``.
 
     X: the rows that it was trained on: a DataFrame, a 2-D array ``(n, k)``, a mapping of column name to ``n``
-    values (names for an estimator that was fitted on an array), or a list of ``n`` strings. The request's
+    values (names for an estimator that was fitted on an array), or a list, Series or array of ``n`` strings. The request's
     columns, types, ranges and categories are read off it. y: the targets, ``(n,)``; only their names are read.
     rows: ``sequence`` where a row's answer depends on the rows before it. metrics, meta: JSON values to keep
     and show. code: the files of the user's own modules that the estimator may need; None for all that it does need.
@@ -67,13 +67,13 @@ def publish(
         raise PublishError(
             f"{name!r} cannot be a model's name: 1–64 of a–z, 0–9, '_', '.', '-', the first a letter or digit"
         )
-    if not callable(getattr(estimator, "predict", None)):
-        raise PublishError(f"a {type(estimator).__name__} has no predict(); publish the fitted model or pipeline")
+    trial.check_predicts(estimator)
     if rows not in ("independent", "sequence"):
         raise PublishError(f"rows is {rows!r}; it is 'independent' or 'sequence'")
     pickled, packages, by_value = environment.dump(estimator, None if code is None else environment.given(code))
     X = trial.in_trained_order(estimator, X)
     signature, arrays = derive(X)
+    signature = known.with_known(signature, estimator)
     table = Table.from_columns(signature, arrays)
     picked = selftest.extremes(table, TRIAL_ROWS) if rows == "independent" else list(range(len(table)))
     tried = table.take(picked)
@@ -84,8 +84,9 @@ def publish(
     runtime = trial.open_runtime(pickled, outputs, signature)  # what will be served is what was pickled
     predicted = trial.predict(runtime, tried)
     trial.check_same(estimator, trial.rows_of(X, picked), predicted)
+    history = trial.history(predicted) if rows == "sequence" else 0
     try:
-        chosen = selftest.choose(tried, predicted.labels(), rows)
+        chosen = selftest.choose(tried, predicted.labels(), rows, history)
         golden = selftest.record(signature, runtime, tried.take(chosen).records(), rows, trial.scale(predicted))
         selftest.replay(signature, trial.open_runtime(pickled, outputs, signature), golden)
     except (TepalError, TypeError, ValueError) as error:
@@ -103,12 +104,13 @@ def publish(
         metrics=_json_mapping("metrics", metrics),
         meta=_json_mapping("meta", meta),
         python=platform.python_version(),
-        packages=packages | (environment.versions(["pandas"]) if signature.container == "frame" else {}),
+        packages=packages | (environment.versions(["pandas"]) if signature.container in ("frame", "series") else {}),
         by_value=by_value,
         files={manifests.PICKLE: hashlib.sha256(pickled).hexdigest()},
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         command=_command(),
         n_rows=len(table),
+        history=history,
     )
     where = store_from_environ() if store is None else Path(store)
     try:

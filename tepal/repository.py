@@ -44,7 +44,8 @@ def load(path: Path, *, allow_version_mismatch: bool = False) -> Version:
     """
     manifest, pickled = artifact.verify(path, allow_version_mismatch=allow_version_mismatch)
     try:
-        runtime = SklearnRuntime(artifact.load(pickled), manifest.outputs, manifest.signature.container)
+        estimator = artifact.load(pickled)
+        runtime = SklearnRuntime(estimator, manifest.outputs, manifest.signature.container, manifest.history)
         selftest.replay(manifest.signature, runtime, manifest.golden)
         return Version(manifest, runtime, artifact.cautions(path))
     except ArtifactError:

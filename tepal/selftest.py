@@ -40,13 +40,13 @@ def extremes(table: Table, most: int) -> list[int]:
     return sorted(list(dict.fromkeys([*chosen, *spread]))[:most])
 
 
-def choose(table: Table, answers: Sequence[Any], rows: str) -> list[int]:
+def choose(table: Table, answers: Sequence[Any], rows: str, history: int = 0) -> list[int]:
     """Indices of the golden rows: the first row of each answer, then the extremes.
 
-    A sequence model gets the last rows of the training data, in order.
+    A sequence model gets the last rows of the training data, in order, with the ``history`` that they need.
     """
     if rows == "sequence":
-        return list(range(max(0, len(table) - MAX_ROWS), len(table)))
+        return list(range(max(0, len(table) - history - MAX_ROWS), len(table)))
     first_of = {msgspec.json.encode(answer): i for i, answer in reversed(list(enumerate(answers)))}
     chosen = dict.fromkeys([*sorted(first_of.values())[: MAX_ROWS // 4], *extremes(table, MAX_ROWS)])
     return sorted(list(chosen)[:MAX_ROWS])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tepal.errors import PublishError
 
+Container = Literal["array", "columns", "frame", "list", "series", "vector"]
 Type = Literal["number", "integer", "boolean", "string", "datetime"]
 
 # A string column with more distinct values than this is taken for free text: a list that nobody would read
@@ -28,6 +29,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     nullable: training had missing values. minimum, maximum: the range seen in training (``number`` and
     ``integer``). categories: the values seen in training (``string``; none for free text).
     unseen: what a value outside ``categories`` gets: a warning, or a refusal where the estimator itself refuses.
+    levels, ordered: the categories of pandas' own dtype, in its order, where the column had that in training.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     unseen: Literal["warn", "refuse"] = "warn"
     trained_as: str = ""
     missing: Literal["none", "nan"] = "none"
+    levels: tuple[str | int | float | bool, ...] | None = None
+    ordered: bool = False
 
     def near(self, value: str) -> list[str]:
         """The categories that a person may have meant by ``value``, best first, three at most."""
@@ -49,11 +53,13 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
 class Signature(msgspec.Struct, frozen=True):
     """The columns of a model in the order of training, and the container that its estimator wants.
 
-    container: ``array`` (2-D), ``frame`` (pandas, by name) or ``list`` (of strings, for text models).
+    container: ``array`` (2-D), ``frame`` (pandas, by name), or ``columns``: an array that lies in memory as a frame
+    does, column by column, which decides how sums of its values are rounded. For text models a ``list`` of strings,
+    or, where nothing else will do, a ``series`` (pandas) or a ``vector`` (a 1-D array) of them.
     """
 
     columns: tuple[Column, ...]
-    container: Literal["array", "frame", "list"] = "array"
+    container: Container = "array"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,7 +71,7 @@ class Signature(msgspec.Struct, frozen=True):
         return all(column.type == "number" for column in self.columns)
 
 
-Examples = Any  # a DataFrame, a 2-D array, a mapping of name to column, or a list of strings
+Examples = Any  # a DataFrame, a 2-D array, a mapping of name to column, or a list, Series or 1-D array of strings
 
 
 def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
@@ -73,10 +79,10 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
 
     examples: a pandas DataFrame (its names); a 2-D array or nested list, ``(n, k)`` (``x0, x1, …``); a mapping
     of column name to a sequence of ``n`` values, for an estimator that was fitted on those columns side by
-    side; or a list of ``n`` strings (one column named ``text``).
+    side; or a list, a Series or a 1-D array of ``n`` strings (one column named ``text``).
     Raises PublishError where a column is of no type that a client could send.
     """
-    container: Literal["array", "frame", "list"] = "array"
+    container: Container = "array"
     named: list[tuple[str, Any]]
     if hasattr(examples, "columns") and hasattr(examples, "iloc"):
         container = "frame"
@@ -85,6 +91,8 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
         named = [(_text_name(name), values) for name, values in examples.items()]
     elif isinstance(examples, (list, tuple)) and examples and all(isinstance(item, str) for item in examples):
         container, named = "list", [("text", examples)]
+    elif _is_text(examples):
+        container, named = ("series" if hasattr(examples, "iloc") else "vector"), [("text", examples)]
     else:
         named = _array_columns(examples)
     names = [name for name, _ in named]
@@ -95,9 +103,9 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
         raise PublishError(f"X has more than one column named {twice[0]!r}; give each column its own name")
     arrays, columns = [], []
     for name, values in named:
-        column, array = _derive_column(name, values, categorical=container != "list")
+        column, array = _derive_column(name, values, categorical=container in ("array", "frame"))
         column = msgspec.structs.replace(column, trained_as=_trained_as(values, column.dtype), missing=_missing(values))
-        columns.append(column)
+        columns.append(_with_levels(column, values))
         arrays.append(array)
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
@@ -107,14 +115,33 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
 
 def _trained_as(values: Any, dtype: str) -> str:
     trained = str(getattr(values, "dtype", dtype))
-    # A category of pandas' own would turn what it does not know into a missing value; plain objects do not.
-    return "" if trained in (dtype, "category") or trained.startswith(("<U", "|S")) else trained
+    return "" if trained == dtype or trained.startswith(("<U", "|S")) else trained
+
+
+def _with_levels(column: Column, values: Any) -> Column:
+    """The column with the categories of pandas' own dtype, which some estimators go by, where it has that."""
+    if column.trained_as != "category":
+        return column
+    levels = tuple(_python(level) for level in values.dtype.categories)
+    categories = column.categories and tuple(sorted({*column.categories, *levels}))
+    return msgspec.structs.replace(column, levels=levels, ordered=bool(values.dtype.ordered), categories=categories)
 
 
 def _missing(values: Any) -> Literal["none", "nan"]:
     if str(getattr(values, "dtype", "object")) not in ("object", "category"):
         return "none"
     return "nan" if any(value is not None and is_missing(value) for value in np.asarray(values, dtype=object)) else "none"
+
+
+def _is_text(examples: Any) -> bool:
+    if not isinstance(examples, (list, np.ndarray)) and not hasattr(examples, "iloc"):
+        return False
+    items = list(examples)
+    return any(isinstance(item, str) for item in items) and all(isinstance(item, str) or _is_absent(item) for item in items)
+
+
+def _is_absent(item: Any) -> bool:
+    return np.ndim(item) == 0 and is_missing(item)
 
 
 def _text_name(name: object) -> str:
@@ -132,20 +159,34 @@ def _array_columns(examples: Any) -> list[tuple[str, Any]]:
         matrix = np.asarray(examples)
     except ValueError:
         raise PublishError("the rows of X have different lengths") from None
-    if matrix.ndim == 1 and matrix.size and all(isinstance(item, str) for item in matrix.tolist()):
-        raise PublishError("X is one column of texts; give it as a list: X=list(texts)")
     if matrix.ndim != 2:
         raise PublishError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
     return [(f"x{i}", matrix[:, i]) for i in range(matrix.shape[1])]
 
 
-def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
+_NO_COLUMN = {
+    "m": "durations; make them numbers before training, say of seconds",
+    "c": "complex numbers; make their parts two columns before training",
+}
+
+
+def _flat(name: str, values: Any) -> npt.NDArray[Any]:
+    """A column's values as a plain array ``(n,)`` of a kind that a column may have."""
+    if str(getattr(values, "dtype", "")).startswith("Sparse"):
+        raise PublishError(f"column {name!r} is sparse; give X as a dense table, X.sparse.to_dense()")
     try:
         array = _plain(values)
     except ValueError:
         raise PublishError(f"column {name!r} holds lists of different lengths") from None
     if array.ndim != 1:
         raise PublishError(f"column {name!r} must be a flat list of values; it has {array.ndim} dimensions")
+    if array.dtype.kind in _NO_COLUMN:
+        raise PublishError(f"column {name!r} holds {_NO_COLUMN[array.dtype.kind]}")
+    return array
+
+
+def _derive_column(name: str, values: Any, categorical: bool) -> tuple[Column, npt.NDArray[Any]]:
+    array = _flat(name, values)
     kind = array.dtype.kind
     if kind == "f":
         if array.dtype.itemsize < 8:  # 2.3 as a float32 is 2.3 to a person, not 2.299999952316284

@@ -47,17 +47,25 @@ class Table:
         return Table.from_columns(self.signature, [column[index] for column in self.columns])
 
     def container(self) -> Any:
-        """The rows as the estimator wants them: array, pandas DataFrame or list of strings."""
-        if self.signature.container == "list":
-            return self.columns[0].tolist()
+        """The rows as the estimator wants them: array, pandas DataFrame, or strings in a list, a Series or an array."""
         columns = self.signature.columns
+        if self.signature.container == "list":
+            return _as_trained(columns[0], self.columns[0]).tolist()
+        if self.signature.container == "vector":
+            return _as_trained(columns[0], self.columns[0])
+        if self.signature.container == "series":
+            import pandas as pd  # only where a model needs it: pandas is an extra
+
+            return _series(pd, columns[0], self.columns[0])
         if self.signature.container == "frame":
-            import pandas as pd  # only where a model needs a frame: pandas is an extra
+            import pandas as pd
 
             return pd.DataFrame({column.name: _series(pd, column, array) for column, array in zip(columns, self.columns)})
         if self.matrix is not None and not any(column.trained_as for column in columns):
-            return self.matrix
-        return np.column_stack([_as_trained(column, array) for column, array in zip(columns, self.columns)])
+            matrix = self.matrix
+        else:
+            matrix = np.column_stack([_as_trained(column, array) for column, array in zip(columns, self.columns)])
+        return np.asfortranarray(matrix) if self.signature.container == "columns" else matrix
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as plain Python values by column name: what a client would write in JSON."""
@@ -84,11 +92,19 @@ def _as_trained(column: Column, array: Array) -> Array:
 
 def _series(pd: Any, column: Column, array: Array) -> Any:
     """The column as pandas had it in training."""
+    if column.levels is not None:
+        return pd.Series(_categorical(pd, column, array))
     if column.type == "datetime" and column.trained_as:
         return pd.Series(array).dt.tz_localize("UTC").astype(column.trained_as)
     if array.dtype == object:
         return pd.Series(_as_trained(column, array), dtype=column.trained_as or "object")
     return pd.Series(array, dtype=column.trained_as) if _is_extension(column) else pd.Series(_as_trained(column, array))
+
+
+def _categorical(pd: Any, column: Column, array: Array) -> Any:
+    """The column in pandas' own type of categories: what training did not know is one more, not a missing value."""
+    levels = dict.fromkeys([*(column.levels or ()), *(value for value in array.tolist() if not is_missing(value))])
+    return pd.Categorical(array, categories=list(levels), ordered=column.ordered)
 
 
 def _is_extension(column: Column) -> bool:

@@ -12,13 +12,19 @@ from api.app import create_app
 from api.message import Context
 from api.settings import Settings
 from tepal import Repository
-from tests import models, servers, transports
+from tests import estimators, models, servers, transports
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
     """A model repository with every model of tests/models.py."""
     return models.publish_all(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def walk(tmp_path_factory):
+    """The walk over every estimator, as far as it has come."""
+    return estimators.Walk(tmp_path_factory.mktemp("walk"))
 
 
 @pytest.fixture(scope="session")

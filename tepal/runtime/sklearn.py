@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import warnings
 from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -24,15 +27,19 @@ class SklearnRuntime:
 
     name = "sklearn"
 
-    def __init__(self, estimator: Any, outputs: Sequence[Output], container: str = "array"):
-        """container: how rows will come (see Signature). The estimator is changed and must be no one else's."""
-        for part in _parts(estimator):
-            _run_on_one_thread(part)
-            if container != "frame":
-                # Rows come in the signature's order without names, which scikit-learn would warn of at each call.
+    def __init__(self, estimator: Any, outputs: Sequence[Output], container: str = "array", history: int = 0):
+        """container: how rows will come (see Signature). history: as the manifest has it.
+
+        The estimator is changed and must be no one else's.
+        """
+        on_one_thread(estimator)
+        if container != "frame" and getattr(estimator, "feature_names_in_", None) is not None:
+            # Rows come in the signature's order without names, which scikit-learn would warn of at each call.
+            for part in list(_parts(estimator)):
                 vars(part).pop("feature_names_in_", None)
         self._estimator = estimator
         self._outputs = outputs
+        self._history = history
         self._has_probabilities = any(output.probabilities for output in outputs)
 
     def predict(self, table: Table, probabilities: bool = True) -> Prediction:
@@ -53,12 +60,20 @@ class SklearnRuntime:
             self._outputs,
             columns_of(values, len(table), len(self._outputs)),
             [None] * len(self._outputs) if chances is None else matrices_of(chances, self._outputs),
+            self._history,
         )
 
 
 def columns_of(values: Any, rows: int, outputs: int) -> list[npt.NDArray[Any]]:
     """What ``predict`` returned, as one array ``(n,)`` an output. Raises ModelError where its shape is another."""
-    array = np.asarray(values)
+    if hasattr(values, "iloc") and hasattr(values, "columns"):  # a frame, whose columns may be of different types
+        if values.shape != (rows, outputs):
+            raise ModelError(f"the model answered {rows} rows with a table of shape {values.shape}")
+        return [_array(values.iloc[:, i]) for i in range(outputs)]
+    try:
+        array = _array(values)
+    except ValueError as error:
+        raise ModelError(f"the model answered {rows} rows with lists of different lengths") from error
     if array.shape == (rows,) and outputs == 1:
         return [array]
     if array.ndim == 2 and array.shape == (rows, outputs):
@@ -66,10 +81,26 @@ def columns_of(values: Any, rows: int, outputs: int) -> list[npt.NDArray[Any]]:
     raise ModelError(f"the model answered {rows} rows with an array of shape {array.shape}")
 
 
+def _array(values: Any) -> npt.NDArray[Any]:
+    # One of pandas' own types may hold what NumPy's number of that name cannot: a missing integer.
+    own = hasattr(values, "iloc") and not isinstance(values.dtype, np.dtype)
+    return np.asarray(values, dtype=object) if own else np.asarray(values)
+
+
 def matrices_of(chances: Any, outputs: Sequence[Output]) -> list[npt.NDArray[Any] | None]:
-    """What ``predict_proba`` returned, as one array ``(n, classes)`` an output."""
-    several = len(outputs) > 1 and isinstance(chances, list)
-    matrices = [np.asarray(one) for one in chances] if several else [np.asarray(chances)]
+    """What ``predict_proba`` returned, as one array ``(n, classes)`` an output.
+
+    A model of several labels a row gives a list of such arrays; or one array ``(n, outputs)`` of the chance that a
+    row has the label, the second of its two classes. Raises ModelError where it gives anything else.
+    """
+    if isinstance(chances, list) and len(chances) == len(outputs) and np.ndim(chances[0]) == 2:
+        matrices = [np.asarray(one) for one in chances]
+    else:
+        matrix = np.asarray(chances)
+        has_label = matrix.ndim == 2 and matrix.shape[1] == len(outputs) and len(outputs[0].classes or ()) == 2
+        matrices = [np.column_stack([1 - one, one]) for one in matrix.T] if has_label else [matrix]
+    if len(matrices) != len(outputs):
+        raise ModelError(f"the model gave probabilities of shape {matrices[0].shape} for its {len(outputs)} outputs")
     for output, matrix in zip(outputs, matrices):
         if output.probabilities and (matrix.ndim != 2 or matrix.shape[1] != len(output.classes or ())):
             raise ModelError(
@@ -78,15 +109,25 @@ def matrices_of(chances: Any, outputs: Sequence[Output]) -> list[npt.NDArray[Any
     return [matrix if output.probabilities else None for output, matrix in zip(outputs, matrices)]
 
 
+_NUMPY_SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
+
+
 def _first_line(error: Exception) -> str:
-    return without_paths((str(error).strip().splitlines() or [type(error).__name__])[0][:300])
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return without_paths(_NUMPY_SCALAR.sub(r"\1", line))
 
 
-def _run_on_one_thread(part: Any) -> None:
-    if isinstance(getattr(part, "n_jobs", None), int):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some estimators deprecate the parameter
-            part.n_jobs = 1
+def on_one_thread(estimator: Any) -> None:
+    """Set the estimator, and every estimator inside it, to run on the thread that calls it."""
+    for part in _parts(estimator):
+        # None means one thread to scikit-learn, and all of them to lightgbm and xgboost.
+        if isinstance(getattr(part, "n_jobs", ""), (int, NoneType)):
+            with contextlib.suppress(Exception), warnings.catch_warnings():  # some deprecate it, some have it fixed
+                warnings.simplefilter("ignore")
+                part.n_jobs = 1
+        with contextlib.suppress(Exception):  # not fitted, say
+            if callable(getattr(part, "get_booster", None)):
+                part.get_booster().set_param({"nthread": 1})  # xgboost's keeps a number of its own
 
 
 def _parts(estimator: Any) -> Iterator[Any]:

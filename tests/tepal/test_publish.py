@@ -90,8 +90,8 @@ def test_a_name_that_could_not_be_a_path_is_refused(estimator, tmp_path, name):
     [
         (StandardScaler().fit(X), "has no predict"),
         (LogisticRegression(), "not fitted"),
-        (LogisticRegression().fit(X[:, :1], Y), "expecting 1 features"),
-        ("model.pkl", "has no predict"),
+        (LogisticRegression().fit(X[:, :1], Y), "X has 2 columns, and the model, which was fitted on 1"),
+        ("model.pkl", "a str is no model"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_reason(estimator, message, tmp_path):
@@ -119,7 +119,7 @@ def test_a_frame_of_numbers_needs_no_frame_to_be_served(tmp_path):
 
     signature = manifest.read(path).signature
 
-    assert (signature.container, signature.names) == ("array", ("a", "b"))
+    assert (signature.container, signature.names) == ("columns", ("a", "b"))
 
 
 def test_several_outputs_are_named_by_their_targets(tmp_path):

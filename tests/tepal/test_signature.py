@@ -61,7 +61,16 @@ def test_a_frame_gives_names_and_types_in_its_order():
         (pd.Series([1, None], dtype="Int64"), Column("c", "integer", "object", True, 1, 1, trained_as="Int64")),
         (pd.Series([1, 2], dtype="Int64"), Column("c", "integer", "int64", False, 1, 2, trained_as="Int64")),
         (pd.Series([True, None], dtype="boolean"), Column("c", "boolean", "object", True, trained_as="boolean")),
-        (pd.Series(["a", "b"], dtype="category"), Column("c", "string", "object", False, categories=("a", "b"))),
+        (
+            pd.Series(["a", "b"], dtype=pd.CategoricalDtype(["c", "b", "a"], ordered=True)),
+            Column(
+                *("c", "string", "object", False),
+                categories=("a", "b", "c"),
+                trained_as="category",
+                levels=("c", "b", "a"),
+                ordered=True,
+            ),
+        ),
         (np.array([2**63], dtype="uint64"), Column("c", "integer", "uint64", False, 2**63, 2**63)),
         (np.array([1], dtype="uint8"), Column("c", "integer", "int64", False, 1, 1, trained_as="uint8")),
         (np.array([2.3], dtype="float32"), Column("c", "number", "float64", False, 2.3, 2.3, trained_as="float32")),

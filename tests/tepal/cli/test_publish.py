@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import skops.io
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -217,7 +218,7 @@ def test_a_pickle_of_another_scikit_learn_gets_the_command_that_makes_its_enviro
 
     sentence = refused(publish(f"{kind} --name x --examples train.csv --meta 'why=a b'", tmp_path))
 
-    assert f"{kind} was made with scikit-learn 1.7.2, here is 1.9.1" in sentence
+    assert f"{kind} was made with scikit-learn 1.7.2, here is {sklearn.__version__}" in sentence
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     assert f"{python} -m venv .venv-sklearn-1.7.2 && .venv-sklearn-1.7.2/bin/pip install scikit-learn==1.7.2" in sentence
     assert sentence.endswith(f"/bin/python -m tepal publish {kind} --name x --examples train.csv --meta 'why=a b'")
