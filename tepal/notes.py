@@ -40,6 +40,11 @@ class Notes:
         if len(self.listed) < MAX_LISTED:
             self.listed.append(Note(row=row, column=column, message=message))
 
+    def extend(self, others: Notes) -> None:
+        """Have the warnings of ``others`` too, after one's own."""
+        self.total += others.total
+        self.listed = (self.listed + others.listed)[:MAX_LISTED]
+
 
 class SeenInTraining:
     """Compares rows with what training held; made once for a signature, called for every request."""

@@ -75,13 +75,15 @@ def _written(type_: str, version: Version, prediction: Prediction, notes: Notes,
         return jsonlines.write(prediction, probabilities)
     if type_ == NPY:
         return npy.write(prediction)
-    answer: dict[str, Any] = {"model": version.name, "version": version.number, "predictions": prediction.labels(notes)}
-    if probabilities and (chances := prediction.class_probabilities(notes)) is not None:
+    said = Notes()  # of the answer, before what there is to say of the rows: why one is null must be among those listed
+    answer: dict[str, Any] = {"model": version.name, "version": version.number, "predictions": prediction.labels(said)}
+    if probabilities and (chances := prediction.class_probabilities(said)) is not None:
         answer["probabilities"] = chances
-    if notes.total:
-        answer["warnings"] = notes.listed
-        if notes.total > len(notes.listed):
-            answer["warnings_total"] = notes.total
+    said.extend(notes)
+    if said.total:
+        answer["warnings"] = said.listed
+        if said.total > len(said.listed):
+            answer["warnings_total"] = said.total
     return msgspec.json.encode(answer)
 
 

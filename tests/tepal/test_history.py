@@ -114,3 +114,10 @@ def test_golden_rows_of_a_sequence_hold_answers_after_the_history(ask, tmp_path)
 def test_a_model_that_answers_none_of_the_rows_is_refused(tmp_path):
     with pytest.raises(PublishError, match="answers none of the 20 rows of X for 'y'; give more rows"):
         tepal.publish(Rolling(), name="m", X=PRICES[:20], rows="sequence", store=tmp_path)
+
+
+def test_why_a_row_is_null_is_told_before_what_was_outside_the_range(ask):
+    answer = ask(Rolling())((PRICES + 1000).tolist())
+
+    assert "before it can answer" in answer["warnings"][0]["message"]
+    assert answer["warnings_total"] == 1 + len(PRICES)
