@@ -4,17 +4,22 @@ PY ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test check fuzz chaos soak lint up down env lock clean
+.PHONY: help run train examples test check fuzz chaos soak lint up down env lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/serve ## serve on http://127.0.0.1:8080, with Iris trained where there is no model yet
 	@$(BIN)/python -m train iris --algorithm svm --algorithm logistic --if-empty
+	@$(BIN)/python -m tepal requirements > .venv/needs.new && ! cmp -s .venv/needs.new .venv/needs \
+	  && $(BIN)/pip install --quiet --disable-pip-version-check -r .venv/needs.new && mv .venv/needs.new .venv/needs || true
 	@exec $(BIN)/python -m api
 
 train: .venv/serve ## train Iris again, as the next version of both models
 	@$(BIN)/python -m train iris --algorithm svm --algorithm logistic
+
+examples: .venv/train ## train every example model: epidemic, forecast, income, iris, language
+	@for name in epidemic forecast income iris language; do $(BIN)/python -m train $$name || exit 1; done
 
 test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skipped where they are missing
 	$(BIN)/python -m pytest
@@ -62,6 +67,10 @@ clean: ## remove the virtual environment and every cache; models stay
 # Each stamp is newer than its lock once the lock is installed.
 .venv/serve: requirements.txt | .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/train: requirements-train.txt .venv/serve
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-train.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/serve
