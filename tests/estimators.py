@@ -666,9 +666,10 @@ def expected(case: Fitted, rows: slice) -> dict[str, Any]:
 
 def assert_same(case: Fitted, rows: slice, answer: Mapping[str, Any]) -> None:
     """Labels are equal, and of the same type; floats are equal bit for bit, which is what ``repr`` shows."""
-    for key, wanted in expected(case, rows).items():
-        assert repr(wanted) == repr(answer.get(key)), key
-    assert "probabilities" not in answer or "probabilities" in expected(case, rows)
+    wanted = expected(case, rows)
+    assert wanted.keys() == answer.keys() & {"predictions", "probabilities"}
+    for key, value in wanted.items():
+        assert repr(value) == repr(answer[key]), key
 
 
 def _plain(value: Any) -> Any:
