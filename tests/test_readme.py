@@ -16,11 +16,13 @@ from api.app import create_app
 from api.errors import TABLE
 from api.routes import ROUTES
 from api.settings import COMPOSE, SETTINGS, Settings, env_example
+from tepal.cli import COMMANDS
 from tests import documents
 from tests.documents import tables
 from tests.servers import ROOT
 from tests.transports import in_process
 from tests.wire import request
+from train.__main__ import main as trainers_there_are
 
 README = documents.page("README.md")
 
@@ -70,6 +72,13 @@ def test_every_error_is_in_the_table():
 def test_every_route_is_in_the_readme():
     for route in ROUTES:
         assert route.path in README.text.replace("\n", " "), route.path
+
+
+def test_every_command_and_every_trainer_is_in_the_readme():
+    commands, trainers = (tables(README.section("Your own model"))[i][1:] for i in (0, 1))
+
+    assert {word for row in commands for word in re.findall(r"`([a-z]+)", row[0])} == set(COMMANDS)
+    assert {row[0].strip("`") for row in trainers} == set(trainers_there_are.list_commands(None))
 
 
 @pytest.mark.parametrize(
