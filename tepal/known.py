@@ -61,11 +61,13 @@ def _encoded(estimator: Any, names: Names) -> list[tuple[str, set[str], bool]]:
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn 1.5 tells whoever looks that what is looked at will change
-        for part, columns, untouched in _parts(estimator, names):
+        parts = list(_parts(estimator, names))
+        made_up = {_filled_in(part) for part, _, _ in parts}
+        for part, columns, untouched in parts:
             known = getattr(part, "categories_", None)
             if isinstance(known, list) and columns is not None and len(known) == len(columns):
                 for column, values in zip(columns, known):
-                    texts = {str(value) for value in values if isinstance(value, str)}
+                    texts = {str(value) for value in values if isinstance(value, str)} - made_up
                     if texts:
                         found.append((column, texts, untouched))
     return found
@@ -105,6 +107,13 @@ def _keeps_columns(step: Any) -> bool:
         return False
     empty = np.asarray(step.statistics_ != step.statistics_)  # a column without values is left out
     return step.keep_empty_features or not empty.any()
+
+
+def _filled_in(part: Any) -> str | None:
+    """What an imputer puts into the gaps: a category for the encoder after it, and none that a client would send."""
+    if type(part).__name__ != "SimpleImputer" or part.strategy != "constant":
+        return None
+    return "missing_value" if part.fill_value is None else str(part.fill_value)
 
 
 def _chosen(columns: Any, names: Names) -> Names:

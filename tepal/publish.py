@@ -25,6 +25,9 @@ from tepal.table import Table
 # Rows on which golden rows are chosen, containers compared and the output's scale is read: quick on a big table too.
 TRIAL_ROWS = 1000
 
+# Characters of an estimator's description that are kept.
+LONGEST = 5000
+
 
 class Published(NamedTuple):
     """What was published: ``path`` is the folder of the new version."""
@@ -122,7 +125,11 @@ def publish(
 
 def _describe(estimator: Any) -> str:
     """The estimator as one line of Python, as scikit-learn prints it."""
-    return " ".join(repr(estimator).split())[:500]
+    try:
+        text = estimator.__repr__(N_CHAR_MAX=LONGEST)  # its own limit leaves out the middle of a pipeline
+    except TypeError:  # not scikit-learn's own repr
+        text = repr(estimator)
+    return " ".join(text.split())[:LONGEST]
 
 
 def _json_mapping(what: str, values: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -56,3 +56,10 @@ def test_through_a_union_and_without_names():
     assert (
         known.categories(make_pipeline(OneHotEncoder(), LogisticRegression()).fit(FRAME[["city"]].to_numpy(), LABELS)) == {}
     )
+
+
+def test_what_an_imputer_fills_in_is_no_category_of_the_input():
+    encode = make_pipeline(SimpleImputer(strategy="constant", fill_value="gap"), OneHotEncoder())
+    model = make_pipeline(ColumnTransformer([("c", encode, ["plan"])]), LogisticRegression()).fit(FRAME, LABELS)
+
+    assert known.categories(model) == {"plan": ("x", "y")}
