@@ -452,19 +452,32 @@ def test_a_full_disk_is_said_and_leaves_nothing(store, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+@pytest.fixture(name="in_a_terminal")
+def _in_a_terminal():
+    """Ctrl-C ends a program, also where these tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_stopped_leaves_the_old_file_and_nothing_else(store, tmp_path, number):
     source = file(tmp_path, "in.csv", "0.01,0\n" * 100_000)  # so many hundredths of a second
     (tmp_path / "out.csv").write_text("old")
     command = [sys.executable, "-m", "tepal", "predict", "stall", str(source), "-o", str(tmp_path / "out.csv")]
-    with subprocess.Popen(command, env={**os.environ, "MODEL_STORE": str(store)}, stderr=subprocess.DEVNULL) as process:
-        while not list(tmp_path.glob(".tepal-*")):
-            assert process.poll() is None
-            time.sleep(0.01)
+    environ = {**os.environ, "MODEL_STORE": str(store)}
+    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
+        try:
+            while not list(tmp_path.glob(".tepal-*")):
+                assert process.poll() is None
+                time.sleep(0.01)
 
-        process.send_signal(number)
+            process.send_signal(number)
 
-        assert process.wait(30) != 0
+            assert process.wait(30) != 0
+        finally:
+            process.kill()
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "out.csv"}
     assert (tmp_path / "out.csv").read_text() == "old"
 
