@@ -21,8 +21,14 @@ train: .venv/serve ## train Iris again, as the next version of both models
 examples: .venv/train ## train every example model: epidemic, forecast, income, iris, language
 	@for name in epidemic forecast income iris language; do $(BIN)/python -m train $$name || exit 1; done
 
+# The tests that run in containers wait for them most of the time: they run beside the others, and are shown after them.
+CONTAINERS := tests/deploy tests/stack/test_compose.py tests/stack/test_image.py $(wildcard tests/stack/test_container_*.py)
+
 test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skipped where they are missing
-	$(BIN)/python -m pytest
+	@shown=$$(mktemp); $(BIN)/python -m pytest $(CONTAINERS) >"$$shown" 2>&1 & pid=$$!; \
+	trap 'kill $$pid; exit 1' INT TERM; \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(CONTAINERS)); one=$$?; \
+	wait $$pid; other=$$?; cat "$$shown"; rm "$$shown"; exit $$((one + other))
 
 check: lint test ## everything that must hold before a change goes in
 
