@@ -32,7 +32,7 @@ def models(context: Context, request: Request) -> Response:
 def model_card(context: Context, request: Request, name: str) -> Response:
     """The card of a model: its default version's, or the reason why there is none."""
     model = context.repository.model(name)
-    card = _card(model.default) if model.default else {"name": name, "status": "not_ready", "reason": model.reason}
+    card = _card(context, model.default) if model.default else {"name": name, "status": "not_ready", "reason": model.reason}
     return json_response(
         {**card, "default_version": model.default and model.default.number, "versions": list(model.versions)}
     )
@@ -45,7 +45,7 @@ def version_card(context: Context, request: Request, name: str, number: str) -> 
         raise NotFound(
             f"model '{name}' has no version {number[:100]!r}; it has {', '.join(context.repository.model(name).versions)}"
         )
-    return json_response(_card(found))
+    return json_response(_card(context, found))
 
 
 def _listed(model: Model) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _listed(model: Model) -> dict[str, Any]:
     return listed
 
 
-def _card(version: Version | BadVersion) -> dict[str, Any]:
+def _card(context: Context, version: Version | BadVersion) -> dict[str, Any]:
     if isinstance(version, BadVersion):
         return {"name": version.name, "version": version.number, "status": "not_ready", "reason": version.reason}
     manifest = version.manifest
@@ -89,6 +89,7 @@ def _card(version: Version | BadVersion) -> dict[str, Any]:
         "sha256": manifest.files,
         "self_test": {"result": "passed", "golden_rows": len(manifest.golden.rows)},
         "example": manifest.example,
+        "drift": context.drift.report(version),
     }
     if version.cautions:
         card["cautions"] = version.cautions

@@ -36,7 +36,9 @@ def answer(context: Context, request: Request, read_body: Callable[[], bytes], e
         response = errors.respond(error, identity)
     response = response._replace(headers={**response.headers, "X-Request-ID": identity})
     if exchange.claim():
-        observe.log_request(identity, request.method, route and route.path, response, perf_counter() - started)
+        seconds = perf_counter() - started
+        observe.log_request(identity, request.method, route and route.path, response.status, seconds, response.facts)
+        context.metrics.answered(request.method, route and route.path, response, exchange.facts, seconds, exchange.waited)
     else:
         exchange.lost = True  # it has been answered, and logged, when the time was over
     return response

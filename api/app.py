@@ -9,9 +9,12 @@ from typing import Any
 import flask
 
 from api.answer import answer
+from api.drift import Drift
 from api.errors import BodyTooLarge
 from api.message import Context, Request
+from api.metrics import Metrics
 from api.query import parse as parse_query
+from api.server.slots import most
 from api.settings import Settings
 from tepal import Malformed, Repository
 
@@ -31,7 +34,8 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         default_model=settings.default_model,
         allow_version_mismatch=settings.allow_version_mismatch,
     )
-    context = Context(settings, repository)
+    metrics = Metrics(1 + most(settings.web_concurrency))
+    context = Context(settings, repository, metrics, Drift(metrics.tally))
     app = flask.Flask("api", static_folder=None)
     app.extensions["tepal"] = context
 

@@ -93,7 +93,7 @@ def respond(error: Exception, request_id: str) -> Response:
         body["details"] = error.details
         if error.total > len(error.details):
             body["details_total"] = error.total
-    response = json_response(body, status)
+    response = json_response(body, status)._replace(code=code)
     response = response._replace(headers={**response.headers, "Cache-Control": "no-cache"})  # it may be mended
     if isinstance(error, MethodNotAllowed):
         return response._replace(headers={**response.headers, "Allow": error.allowed})

@@ -10,7 +10,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 from api import startup  # noqa: E402
-from api.server.slots import Slot  # noqa: E402
+from api.server.slots import Slot, most  # noqa: E402
 from api.settings import Settings  # noqa: E402
 
 settings = Settings.from_environ(os.environ)
@@ -67,10 +67,11 @@ def on_starting(server: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
-    Slot.make(4 * workers + 32)
+    Slot.make(most(workers))
 
 
 def child_exit(server: Any, worker: Any) -> None:
+    worker.metrics.leave(1 + worker.slot.place)
     worker.slot.free()
 
 

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether its models can serve."""
+"""Whether the process lives, whether its models can serve, and what it has counted."""
 
 from __future__ import annotations
 
@@ -26,9 +26,17 @@ def ready(context: Context, request: Request) -> Response:
     return json_response({"status": "ready", "models": serving})
 
 
+def metrics(context: Context, request: Request) -> Response:
+    """What is counted, over all workers, as Prometheus reads it."""
+    drift = context.drift.families(context.repository)
+    body, content_type = context.metrics.text(context.repository, request.headers.get("accept", ""), drift)
+    return Response(200, {"Content-Type": content_type, "Vary": "Accept"}, body)
+
+
 ROUTES = (
     ("GET", "/livez", live),
     ("GET", "/readyz", ready),
     ("GET", "/health", ready),
     ("GET", "/ping", ready),
+    ("GET", "/metrics", metrics),
 )

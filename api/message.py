@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from api.drift import Drift
+from api.metrics import Metrics
 from api.settings import Settings
 from tepal import Repository
 
@@ -14,10 +16,12 @@ JSON = "application/json"
 
 
 class Context(NamedTuple):
-    """What every request may need and none may change."""
+    """What every request may need and none may change, but for the counts."""
 
     settings: Settings
     repository: Repository
+    metrics: Metrics
+    drift: Drift
 
 
 class Request(NamedTuple):
@@ -37,12 +41,16 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """facts: what the log line of this request tells besides (model, version, rows)."""
+    """facts: what the log line of this request tells besides (model, version, rows). stages: seconds of decode, predict
+    and encode, of a prediction. code: of an error.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     facts: Mapping[str, Any] = {}
+    stages: tuple[float, ...] = ()
+    code: str = ""
 
 
 def json_response(value: Any, status: int = 200, **facts: Any) -> Response:

@@ -8,12 +8,11 @@ import os
 import re
 import traceback
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-
-from api.message import Response
 
 STDOUT = 1  # the descriptor: a line goes out in one write, past any buffer
 
@@ -25,15 +24,17 @@ def request_id(given: str | None) -> str:
     return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def log_request(identity: str, method: str | None, route: str | None, response: Response, seconds: float) -> None:
+def log_request(
+    identity: str, method: str | None, route: str | None, status: int, seconds: float, facts: Mapping[str, Any]
+) -> None:
     """One line a request. Nothing in it is a client's own text but the method and the checked id."""
     log(
         request_id=identity,
         method=method and method[:20],
         route=route,
-        status=response.status,
+        status=status,
         duration_ms=round(seconds * 1000, 3),
-        **response.facts,
+        **facts,
     )
 
 

@@ -100,6 +100,9 @@ SETTINGS = (
 COMPOSE = (
     Setting("BIND", "127.0.0.1", "an address", "the address of nginx; `0.0.0.0` lets other machines in", str),
     Setting("PUBLISHED_PORT", "8080", "a port, 1–65535", "the port of nginx", _whole(1, 65535)),
+    Setting(
+        "METRICS_ALLOW", "none", "none, an address, or a range like 10.0.0.0/8", "who may ask nginx for `/metrics`", str
+    ),
     Setting("PYTHON", "3.13", "3.11–3.14", "the Python that the image is built with, for a model that was made there", str),
     Setting(
         "IMAGE",

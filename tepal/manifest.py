@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tepal.drift import Spread
 from tepal.errors import ArtifactError
 from tepal.prediction import Output
 from tepal.signature import Signature
@@ -55,6 +56,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     exact versions. by_value: the pickle carries code of the user's own, which only the same minor version of
     Python can run. files: sha256 of every other file of the artifact, in hex. created: UTC, ISO 8601.
     history: how many rows a sequence model needs before the first that it can answer.
+    drift: how each column was spread in training; none in a version that was published before this was kept.
     """
 
     format: int
@@ -76,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     n_rows: int
     history: int = 0
+    drift: tuple[Spread | None, ...] = ()
 
     @property
     def example(self) -> Any:

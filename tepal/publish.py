@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from tepal import artifact, environment, known, selftest, trial
+from tepal import artifact, drift, environment, known, selftest, trial
 from tepal import manifest as manifests
 from tepal.errors import PublishError, TepalError
 from tepal.manifest import Manifest
@@ -114,6 +114,7 @@ def publish(
         command=_command(),
         n_rows=len(table),
         history=history,
+        drift=drift.measure(table),
     )
     where = store_from_environ() if store is None else Path(store)
     try:

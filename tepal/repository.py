@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from time import perf_counter
 
 from tepal import artifact, selftest
 from tepal import manifest as manifests
@@ -18,11 +19,12 @@ from tepal.wire.formats import Readers
 class Version:
     """A version that was loaded, verified and self-tested, with all that a request to it needs."""
 
-    def __init__(self, manifest: Manifest, runtime: SklearnRuntime, cautions: Sequence[str] = ()):
+    def __init__(self, manifest: Manifest, runtime: SklearnRuntime, cautions: Sequence[str] = (), load_seconds: float = 0.0):
         self.name = manifest.name
         self.number = str(manifest.version)
         self.manifest = manifest
         self.cautions = cautions
+        self.load_seconds = load_seconds
         self.runtime = runtime
         self.readers = Readers(manifest.signature)
         self.seen = SeenInTraining(manifest.signature)
@@ -42,12 +44,13 @@ def load(path: Path, *, allow_version_mismatch: bool = False) -> Version:
 
     Raises ArtifactError with the reason why it must not serve.
     """
+    began = perf_counter()
     manifest, pickled = artifact.verify(path, allow_version_mismatch=allow_version_mismatch)
     try:
         estimator = artifact.load(pickled)
         runtime = SklearnRuntime(estimator, manifest.outputs, manifest.signature.container, manifest.history)
         selftest.replay(manifest.signature, runtime, manifest.golden)
-        return Version(manifest, runtime, artifact.cautions(path))
+        return Version(manifest, runtime, artifact.cautions(path), perf_counter() - began)
     except ArtifactError:
         raise
     except Exception as error:  # a pickle may hold anything; nothing in it may stop the other models

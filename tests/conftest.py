@@ -9,7 +9,9 @@ import pytest
 
 from api import observe
 from api.app import create_app
+from api.drift import Drift
 from api.message import Context
+from api.metrics import Metrics
 from api.settings import Settings
 from tepal import Repository
 from tests import estimators, models, servers, transports
@@ -36,7 +38,8 @@ def repository(store):
 @pytest.fixture(scope="session")
 def context(store, repository):
     """What a handler gets, over ``store``."""
-    return Context(Settings.from_environ({"MODEL_STORE": str(store)}), repository)
+    metrics = Metrics()
+    return Context(Settings.from_environ({"MODEL_STORE": str(store)}), repository, metrics, Drift(metrics.tally))
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,11 @@ def predict(context: Context, request: Request, name: str | None = None, number:
     probabilities = _flag(request.query, "probabilities", default=True)
     strict = _flag(request.query, "strict", default=False)
     version = context.repository.find(name, number)
+    request.check(model=version.name, version=version.number)
     body = encoding.inflate(request.body, request.headers.get("content-encoding", ""), context.settings.max_body_mb)
     notes = Notes()
     table = version.readers.read(format_, body, notes, strict)
-    return _answer(request, version, table, notes, probabilities, started)
+    return _answer(context, request, version, table, notes, probabilities, started)
 
 
 def predict_query(context: Context, request: Request, name: str | None = None, number: str | None = None) -> Response:
@@ -42,17 +43,20 @@ def predict_query(context: Context, request: Request, name: str | None = None, n
     if request.query_fault is not None:
         raise Malformed(request.query_fault)
     version = context.repository.find(name, number)
+    request.check(model=version.name, version=version.number)
     # A key that is a column's name is that column, whatever else it could mean.
     options = {key: value for key, value in request.query.items() if key not in version.manifest.signature.names}
     probabilities = _flag(options, "probabilities", default=True)
     strict = _flag(options, "strict", default=False)
     notes = Notes()
     table = version.readers.query.read(request.query, notes, strict, options=("probabilities", "strict"))
-    response = _answer(request, version, table, notes, probabilities, started)
+    response = _answer(context, request, version, table, notes, probabilities, started)
     return response._replace(headers={**response.headers, "Vary": "Accept"})
 
 
-def _answer(request: Request, version: Version, table: Table, notes: Notes, probabilities: bool, started: float) -> Response:
+def _answer(
+    context: Context, request: Request, version: Version, table: Table, notes: Notes, probabilities: bool, started: float
+) -> Response:
     version.seen.check(table, notes)
     request.check(model=version.name, version=version.number, rows=len(table))
     decoded = perf_counter()
@@ -61,9 +65,10 @@ def _answer(request: Request, version: Version, table: Table, notes: Notes, prob
     prediction = version.runtime.predict(table, probabilities)
     predicted = perf_counter()
     body = _written(type_, version, prediction, notes, probabilities)
-    timing = _timing(decoded - started, predicted - decoded, perf_counter() - predicted)
+    stages = (decoded - started, predicted - decoded, perf_counter() - predicted)
+    context.drift.offer(version, table)
     facts = {"model": version.name, "version": version.number, "rows": len(table)}
-    return Response(200, {"Content-Type": _HEADERS[type_], "Server-Timing": timing}, body, facts)
+    return Response(200, {"Content-Type": _HEADERS[type_], "Server-Timing": _timing(*stages)}, body, facts, stages)
 
 
 def _written(type_: str, version: Version, prediction: Prediction, notes: Notes, probabilities: bool) -> bytes:

@@ -25,7 +25,7 @@ from gunicorn import http, util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from api import observe
+from api import metrics, observe
 from api.answer import failure
 from api.exchange import Exchange
 from api.server import sockets
@@ -66,10 +66,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self.slot = Slot()
-        self.seconds = self.app.wsgi().extensions["tepal"].settings.timeout
+        context = self.app.wsgi().extensions["tepal"]
+        self.seconds, self.metrics, self.drift = context.settings.timeout, context.metrics, context.drift
 
     def init_process(self) -> None:
         sys.setswitchinterval(SWITCH)
+        self.metrics.take(1 + self.slot.place)
+        self.metrics.gauge(metrics.WORKERS)[0] = 1
+        self._in_progress, self._waiting = map(self.metrics.gauge, (metrics.IN_PROGRESS, metrics.WAITING))
         wsgi.Response = self._response  # gunicorn makes its responses by this name
         self.current = threading.local()
         self._queue = Queue(self.cfg.threads)
@@ -103,6 +107,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         self._watch.start()
+        self.drift.start()
         super().run()
         if self._watch.busy:
             os._exit(0)  # a thread that never returns would keep the interpreter from its end
@@ -198,6 +203,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while connection := self._queue.next():
             self._submit(self.tpool, connection)
         self.slot.busy = self._queue.busy
+        self._in_progress[0], self._waiting[0] = self._queue.busy, self._queue.waiting
 
     def _submit(self, pool: ThreadPoolExecutor, connection: Any) -> None:
         done = pool.submit(self.handle, connection)
@@ -207,6 +213,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         exchange = self.current.exchange = conn.exchange
         exchange.begin()
         if exchange.waited > PATIENCE and sockets.has_left(conn.sock):
+            self.metrics.add(metrics.LEFT)
             return False
         self._watch.add(conn)
         try:
@@ -294,7 +301,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         identity = exchange.identity or observe.request_id(None)
         response = failure(error, identity)._replace(facts=exchange.facts)
         method = exchange.request.method if exchange.request else None
-        observe.log_request(identity, method, exchange.route, response, time.monotonic() - exchange.queued)
+        seconds = time.monotonic() - exchange.queued
+        observe.log_request(identity, method, exchange.route, response.status, seconds, response.facts)
+        self.metrics.answered(method, exchange.route, response, exchange.facts, seconds, exchange.waited)
         with contextlib.suppress(OSError):
             client.send(to_bytes(response), socket.MSG_DONTWAIT)
 
