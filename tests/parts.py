@@ -24,6 +24,8 @@ INSTALL = {
     "nginx": "apt-get install nginx",
     "chromium": "apt-get install chromium",
     "wrk": "apt-get install wrk",
+    "prometheus": "apt-get install prometheus",
+    "promtool": "apt-get install prometheus",
     "docker": "https://docs.docker.com/engine/install/",
     "docker-compose": "apt-get install docker-compose",
 }

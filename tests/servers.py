@@ -102,7 +102,7 @@ def _configuration(upstreams: Sequence[str], port: int, folder: str, environ: di
     server = re.search(r"server \$\{API\}(.*?;)", text)
     assert server
     text = text.replace(server[0], " ".join(f"server {upstream}{server[1]}" for upstream in upstreams))
-    settings = {"MAX_BODY_MB": "16", "TIMEOUT": "8", **environ}
+    settings = {"MAX_BODY_MB": "16", "TIMEOUT": "8", "METRICS_ALLOW": "unix:", **environ}
     last = max(int(settings["TIMEOUT"]) * 500 - 500, 500)  # as nginx/start has it
     for name, value in {**settings, "LAST_MS": str(last)}.items():
         text = text.replace(f"${{{name}}}", value)
