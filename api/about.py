@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api import negotiate
+from api import negotiate, shadow
 from api.message import JSON, Context, Request, Response, json_response
 from api.pages import home
 from tepal import NotFound, __version__
@@ -33,9 +33,29 @@ def model_card(context: Context, request: Request, name: str) -> Response:
     """The card of a model: its default version's, or the reason why there is none."""
     model = context.repository.model(name)
     card = _card(context, model.default) if model.default else {"name": name, "status": "not_ready", "reason": model.reason}
+    traffic = _traffic(context, model)
     return json_response(
-        {**card, "default_version": model.default and model.default.number, "versions": list(model.versions)}
+        {
+            **card,
+            "default_version": model.default and model.default.number,
+            "versions": list(model.versions),
+            "traffic": traffic,
+        }
     )
+
+
+def _traffic(context: Context, model: Model) -> dict[str, Any]:
+    """What was chosen by command, and what the versions and the shadow have answered since the start."""
+    choice = model.choice
+    told: dict[str, Any] = {"pinned": choice.pinned, "split": choice.split or None, "shadow": None}
+    if choice.shadow is not None:
+        told["shadow"] = shadow.report(context.metrics, model.name, choice.shadow)
+    told["since_start"] = {
+        number: context.metrics.totals(model.name, number)._asdict()
+        for number, version in model.versions.items()
+        if isinstance(version, Version)
+    }
+    return told
 
 
 def version_card(context: Context, request: Request, name: str, number: str) -> Response:

@@ -17,6 +17,7 @@ def answer(context: Context, request: Request, read_body: Callable[[], bytes], e
     exchange: where a server keeps the time of this request already.
     """
     started = perf_counter()
+    context.repository.keep_up()
     exchange = exchange or Exchange(context.settings.timeout)
     identity = exchange.identity = observe.request_id(request.headers.get("x-request-id"))
     exchange.request = request = request._replace(check=exchange.check)

@@ -8,15 +8,18 @@ from typing import Any
 
 import flask
 
+from api import observe
 from api.answer import answer
 from api.drift import Drift
 from api.errors import BodyTooLarge
 from api.message import Context, Request
-from api.metrics import Metrics
+from api.metrics import CHANGES, Metrics
 from api.query import parse as parse_query
 from api.server.slots import most
 from api.settings import Settings
+from api.shadow import Shadow
 from tepal import Malformed, Repository
+from tepal.repository import Change
 
 Environ = dict[str, Any]
 
@@ -35,7 +38,8 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         allow_version_mismatch=settings.allow_version_mismatch,
     )
     metrics = Metrics(1 + most(settings.web_concurrency))
-    context = Context(settings, repository, metrics, Drift(metrics.tally))
+    repository.on_change = partial(_changed, metrics)
+    context = Context(settings, repository, metrics, Drift(metrics.tally), Shadow(metrics))
     app = flask.Flask("api", static_folder=None)
     app.extensions["tepal"] = context
 
@@ -51,6 +55,19 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     return app
 
 
+def _changed(metrics: Metrics, change: Change) -> None:
+    metrics.add(CHANGES, change.name, change.what)
+    bad = change.what in ("refused", "kept")
+    observe.log(
+        level="warning" if bad else "info",
+        message=f"version {change.what}",
+        model=change.name,
+        version=change.number,
+        reason=change.reason,
+        seconds=round(change.seconds, 3),
+    )
+
+
 def _request(environ: Environ) -> Request:
     headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):  # CGI's two exceptions
@@ -64,6 +81,7 @@ def _request(environ: Environ) -> Request:
         query,
         headers,
         query_fault=fault,
+        address=environ.get("REMOTE_ADDR", ""),
     )
 
 

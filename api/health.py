@@ -20,7 +20,7 @@ def ready(context: Context, request: Request) -> Response:
     if name is not None and name not in repository.models:
         reasons.insert(0, f"the default model '{name}' is not in the model repository")
     if not repository.models:
-        raise NotReady("the model repository is empty; publish a model, then start again")
+        raise NotReady("the model repository is empty; publish a model")
     if reasons and not (context.settings.ready == "any" and serving):
         raise NotReady("; ".join(reasons))
     return json_response({"status": "ready", "models": serving})

@@ -10,6 +10,7 @@ import msgspec
 from api.drift import Drift
 from api.metrics import Metrics
 from api.settings import Settings
+from api.shadow import Shadow
 from tepal import Repository
 
 JSON = "application/json"
@@ -22,13 +23,15 @@ class Context(NamedTuple):
     repository: Repository
     metrics: Metrics
     drift: Drift
+    shadow: Shadow
 
 
 class Request(NamedTuple):
     """path: percent-decoded. query: every value of each key. headers: by lower-case name. body: as sent.
 
     check: to be called before anything that costs; raises where the answer would come in vain. It takes facts for the log.
-    query_fault: what is wrong with the query string, for a route that takes rows from it.
+    query_fault: what is wrong with the query string, for a route that takes rows from it. address: of whoever is at
+    the other end of the connection, which may be a proxy.
     """
 
     method: str
@@ -38,6 +41,13 @@ class Request(NamedTuple):
     body: bytes = b""
     check: Callable[..., None] = lambda **_: None
     query_fault: str | None = None
+    address: str = ""
+
+    @property
+    def client(self) -> str:
+        """Who asks, as far as that can be told: always the same text for the same client. Proves nothing."""
+        named = self.headers.get("x-client-id")
+        return named or self.headers.get("x-forwarded-for") or self.address
 
 
 class Response(NamedTuple):

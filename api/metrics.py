@@ -96,11 +96,24 @@ CHANGES = Family(
     "Versions that a worker loaded, refused, kept or dropped since its start.",
     ("model", "what"),
 )
+_SHADOW = ("model", "version", "shadow")
 SHADOW_ROWS = Family(
     "tepal_shadow_rows_total",
     "counter",
-    "Rows that a shadow version answered too: as the version before it (agree), otherwise, or not at all (failed).",
-    ("model", "version", "shadow", "result"),
+    "Rows that a shadow version was asked too: agree or differ with the answer, failed, or skipped as too many.",
+    (*_SHADOW, "result"),
+)
+SHADOW_PAIRS = Family(
+    "tepal_shadow_pairs_total",
+    "counter",
+    "Rows on which a shadow version differs, by the label that was answered and the shadow's.",
+    (*_SHADOW, "answered", "other"),
+)
+SHADOW_GAP = Family(
+    "tepal_shadow_difference_total",
+    "counter",
+    "How far the numbers of a shadow version are from the answers, summed.",
+    _SHADOW,
 )
 
 FAMILIES = (
@@ -117,6 +130,8 @@ FAMILIES = (
     REPLACED,
     CHANGES,
     SHADOW_ROWS,
+    SHADOW_PAIRS,
+    SHADOW_GAP,
 )
 _BY_NAME = {family.name: family for family in FAMILIES}
 _AT_ONCE = tuple(family for family in FAMILIES if not family.labels)  # shown as 0 before anything happens

@@ -36,7 +36,7 @@ def text(settings: Settings, repository: Repository) -> str:
         lines.append(f"  ✓ {model.name} version {model.default.number}: {manifest.task}, {checks}")
         lines.extend(f"    caution: {caution}" for caution in model.default.cautions)
     if not repository.models:
-        lines.append(f"  ✗ no model in {settings.model_store}/: train one with python -m train iris, then start again")
+        lines.append(f"  ✗ no model in {settings.model_store}/: train one with python -m train iris")
     name = repository.default_name
     if repository.models and name is not None and name not in repository.models:
         lines.append(

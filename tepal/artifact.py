@@ -132,7 +132,7 @@ def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
     Raises OSError where it cannot be written.
     """
     home.mkdir(parents=True, exist_ok=True)
-    with _locked(home):
+    with locked(home):
         for left_over in home.glob(f"{DRAFT}*"):  # of a publish that was killed: the lock is ours
             shutil.rmtree(left_over, ignore_errors=True)
         version = 1 + max(*_numbers(home), _removed(home))
@@ -142,12 +142,12 @@ def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
             numbered = msgspec.json.encode(msgspec.structs.replace(manifest, version=version))
             _write_file(draft / manifests.FILE, msgspec.json.format(numbered, indent=1) + b"\n")
             draft.chmod(0o755)  # a container's own user reads it too
-            _flush(draft)
+            flush(draft)
             draft.rename(home / str(version))
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
-        _flush(home)
+        flush(home)
     return version, home / str(version)
 
 
@@ -158,7 +158,7 @@ def remove(home: Path, version: str) -> list[str]:
     starts anew. The number is not given again while the model is there. Returns the numbers that are left, ascending.
     Raises OSError where it is not there, or cannot be removed.
     """
-    with _locked(home):
+    with locked(home):
         draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=home))
         try:
             (home / version).rename(draft / version)
@@ -196,7 +196,7 @@ def _write_file(path: Path, data: bytes) -> None:
     path.chmod(0o644)
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     if sys.platform == "win32":  # opens no folder
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -207,7 +207,7 @@ def _flush(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold off other publishers of the same model; a killed one lets go by itself."""
     try:
         import fcntl

@@ -11,7 +11,9 @@ TepalError
 ├── NotInstalled          what is asked for needs a package that is not there
 ├── RemoteError           a deployed service that does not answer as the version here
 ├── ArtifactError         a version on disk that must not serve
-└── PublishError          an estimator that cannot be published
+├── PublishError          an estimator that cannot be published
+├── RepositoryError       a model repository that cannot be changed
+└── RolloutError          a rollout that cannot begin, or went back
 
 Each message is one sentence that its reader can act on.
 """
@@ -129,3 +131,11 @@ class ArtifactError(TepalError):
 
 class PublishError(TepalError):
     """An estimator that cannot be published as it is; the message says what to do."""
+
+
+class RepositoryError(TepalError):
+    """The model repository cannot be changed as asked; the message says what to do."""
+
+
+class RolloutError(TepalError):
+    """A rollout that cannot begin, or that went back; the message says why."""

@@ -6,7 +6,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -14,6 +14,8 @@ import msgspec
 from tepal import selftest
 from tepal.errors import ArtifactError, RemoteError
 from tepal.manifest import Answers, Manifest
+
+Card = TypeVar("Card", bound=msgspec.Struct)
 
 # Seconds that one answer may take, or any part of it.
 TIMEOUT = 10.0
@@ -95,6 +97,11 @@ class Remote:
             selftest.check(manifest.golden, ask)
         except ArtifactError as error:
             raise RemoteError(f"{self.url}: {error}") from None
+
+    def card(self, name: str, kind: type[Card]) -> Card:
+        """What is needed of the card of a model, as a ``kind``."""
+        card: Card = self._get(f"/models/{name}", kind)
+        return card
 
     def _get(self, path: str, kind: Any, body: bytes | None = None) -> Any:
         """The JSON answer to a GET, or to a POST of ``body``, as a ``kind``."""

@@ -3,88 +3,71 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
+from typing import Any, Literal, NamedTuple
 
-from tepal import artifact, selftest
 from tepal import manifest as manifests
-from tepal.errors import ArtifactError, NotFound, NotReady, without_paths
-from tepal.manifest import Manifest
-from tepal.notes import SeenInTraining
-from tepal.runtime.sklearn import SklearnRuntime
-from tepal.wire.formats import Readers
+from tepal.attempts import Attempts
+from tepal.errors import ArtifactError, NotFound, NotReady
+from tepal.model import Awaited, Model
+from tepal.version import BadVersion, Version, load
+
+__all__ = ["BadVersion", "Change", "Model", "Repository", "Version", "load", "versions_on_disk"]
+
+# Seconds between two looks at what is on disk.
+LOOK_EVERY = 1.0
+# Seconds for which the first requests to a new worker wait, so that it does not answer as of the start of its master.
+FIRST_LOOK = 2.0
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
-class Version:
-    """A version that was loaded, verified and self-tested, with all that a request to it needs."""
+class Change(NamedTuple):
+    """What became of a version on disk. seconds: how long it took to load and test.
 
-    def __init__(self, manifest: Manifest, runtime: SklearnRuntime, cautions: Sequence[str] = (), load_seconds: float = 0.0):
-        self.name = manifest.name
-        self.number = str(manifest.version)
-        self.manifest = manifest
-        self.cautions = cautions
-        self.load_seconds = load_seconds
-        self.runtime = runtime
-        self.readers = Readers(manifest.signature)
-        self.seen = SeenInTraining(manifest.signature)
-
-
-class BadVersion:
-    """A version that must not serve, with the reason. It is listed, and touches no other."""
-
-    def __init__(self, name: str, number: str, reason: str):
-        self.name = name
-        self.number = number
-        self.reason = reason
-
-
-def load(path: Path, *, allow_version_mismatch: bool = False) -> Version:
-    """Verify, unpickle and self-test the artifact in ``…/<name>/<version>``.
-
-    Raises ArtifactError with the reason why it must not serve.
+    what: ``loaded``; ``refused`` for the reason; ``kept``, for the reason, where a loaded one goes on in place of what
+    became of its files; ``dropped`` where it is gone.
     """
-    began = perf_counter()
-    manifest, pickled = artifact.verify(path, allow_version_mismatch=allow_version_mismatch)
-    try:
-        estimator = artifact.load(pickled)
-        runtime = SklearnRuntime(estimator, manifest.outputs, manifest.signature.container, manifest.history)
-        selftest.replay(manifest.signature, runtime, manifest.golden)
-        return Version(manifest, runtime, artifact.cautions(path), perf_counter() - began)
-    except ArtifactError:
-        raise
-    except Exception as error:  # a pickle may hold anything; nothing in it may stop the other models
-        raise ArtifactError(f"it cannot be loaded: {type(error).__name__}: {without_paths(str(error))}") from error
 
-
-class Model:
-    """All versions of one model, by number, in ascending order."""
-
-    def __init__(self, name: str, versions: Iterable[Version | BadVersion] = ()):
-        self.name = name
-        self.versions = {version.number: version for version in sorted(versions, key=lambda version: int(version.number))}
-
-    @property
-    def default(self) -> Version | None:
-        """The highest version that verified."""
-        good = [version for version in self.versions.values() if isinstance(version, Version)]
-        return good[-1] if good else None
-
-    @property
-    def reason(self) -> str | None:
-        """Why the model has no default version; None where it has one."""
-        if self.default is not None:
-            return None
-        bad = [version for version in self.versions.values() if isinstance(version, BadVersion)]
-        return f"version {bad[-1].number}: {bad[-1].reason}" if bad else "it is not in the model repository"
+    name: str
+    number: str
+    what: Literal["loaded", "refused", "kept", "dropped"]
+    reason: str | None = None
+    seconds: float = 0.0
 
 
 class Repository:
     """The models that are served. Loaded once, before the workers fork, so that they share its memory."""
 
-    def __init__(self, models: Iterable[Model], default_model: str | None = None):
+    def __init__(
+        self,
+        models: Iterable[Model] = (),
+        default_model: str | None = None,
+        *,
+        store: Path | None = None,
+        names: Sequence[str] = (),
+        allow_version_mismatch: bool = False,
+    ):
+        """models: as they are. store: the folder to look for more in; the rest as ``open`` has it."""
         self.models = {model.name: model for model in sorted(models, key=lambda model: model.name)}
+        self.on_change: Callable[[Change], Any] = bool  # told of each change, by whichever thread sees it
         self._default_model = default_model
+        self._store = store
+        self._names = names
+        self._allow_version_mismatch = allow_version_mismatch
+        self._fingerprints: dict[tuple[str, str], Fingerprint] = {}
+        self._attempts = Attempts()
+        self._process = 0  # whose thread looks
+        self._once = threading.Event()  # it has looked
+        self._wanted = threading.Event()  # it shall look now
+        self._looking = threading.Lock()
+        self._looks = 0
+        self._news = threading.Condition()
 
     @classmethod
     def open(
@@ -100,24 +83,112 @@ class Repository:
         names: serve these models only; one that is not there is a model without versions.
         default_model: the model that answers where a request names none.
         """
-        found = versions_on_disk(store)
-        wanted = {name: found.get(name, ()) for name in names} if names else found
-        return cls(
-            [_load_model(store, name, numbers, allow_version_mismatch) for name, numbers in wanted.items()], default_model
+        repository = cls(
+            default_model=default_model, store=store, names=names, allow_version_mismatch=allow_version_mismatch
         )
+        repository.refresh()
+        return repository
 
-    def find(self, name: str | None = None, number: str | None = None) -> Version:
+    def refresh(self) -> list[Change]:
+        """Look at the disk: load what is new, and drop what is gone. Returns what changed.
+
+        What is bad never takes the place of what is good. A folder that cannot be looked into changes nothing.
+        """
+        if self._store is None:
+            return []
+        with self._looking:
+            found = versions_on_disk(self._store)
+            wanted = {name: found.get(name, []) for name in self._names} if self._names else found
+            changes = [
+                change for name, numbers in wanted.items() for change in self._refresh_model(self._store / name, numbers)
+            ]
+            gone = [] if self._names or not self._store.is_dir() else [name for name in self.models if name not in wanted]
+            for name in gone:
+                changes += [Change(name, number, "dropped") for number in self.models[name].versions]
+            if gone:
+                self.models = {name: model for name, model in self.models.items() if name not in gone}
+        self._looks += 1
+        self._tell()
+        for change in changes:
+            self.on_change(change)
+        return changes
+
+    def _tell(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    def _refresh_model(self, home: Path, numbers: Sequence[str]) -> list[Change]:
+        name = home.name
+        known = self.models.get(name)
+        if known is None:
+            # In the list when its versions are, so that nobody meets it without them.
+            model = Model(name, home=home)
+            changes = self._load_into(model, home, numbers)
+            self.models = dict(sorted({**self.models, name: model}.items()))
+            return changes
+        return self._load_into(known, home, numbers)
+
+    def _load_into(self, model: Model, home: Path, numbers: Sequence[str]) -> list[Change]:
+        versions = dict(model.versions)
+        changes = []
+        for number in numbers:
+            fingerprint = _fingerprint(home / number)
+            if number in versions and self._fingerprints.get((model.name, number)) == fingerprint:
+                continue
+            self._fingerprints[model.name, number] = fingerprint
+            began = monotonic()
+            loaded = self._load(home / number, fingerprint)
+            seconds = monotonic() - began
+            if isinstance(loaded, Version):
+                changes.append(Change(model.name, number, "loaded", None, seconds))
+            elif isinstance(versions.get(number), Version):
+                changes.append(Change(model.name, number, "kept", loaded.reason, seconds))
+                continue
+            else:
+                changes.append(Change(model.name, number, "refused", loaded.reason, seconds))
+            versions[number] = loaded
+            model.replace(versions.values())  # each as soon as it is there
+            self._tell()
+        if home.is_dir():
+            gone = [number for number in versions if number not in numbers]
+            changes += [Change(model.name, number, "dropped") for number in gone]
+            if gone:
+                model.replace(version for number, version in versions.items() if number not in gone)
+        return changes
+
+    def _load(self, path: Path, fingerprint: Fingerprint) -> Version | BadVersion:
+        try:
+            with self._attempts.attempt(f"{path}{fingerprint}"):
+                return load(path, allow_version_mismatch=self._allow_version_mismatch)
+        except ArtifactError as error:
+            return BadVersion(path.parent.name, path.name, str(error))
+
+    def keep_up(self) -> None:
+        """Have this process look for what changes on disk, once a second. Called by every request: nearly free.
+
+        By each process for itself: a thread that was started before a fork is not there after it.
+        """
+        if self._process != os.getpid() and self._store is not None:
+            with self._news:
+                if self._process != os.getpid():
+                    self._once.clear()
+                    self._process = os.getpid()
+                    looking = threading.Thread(target=_look_on, args=(weakref.ref(self),), name="looks", daemon=True)
+                    looking.start()
+
+    def find(self, name: str | None = None, number: str | None = None, client: str = "", patience: float = 0.0) -> Version:
         """The version that answers; the default model where no name is given, its default version where no number is.
 
+        client: who asks, for a split between versions. patience: seconds to wait for a version that is not loaded yet.
         Raises NotFound for a name or number that is not there, NotReady for one that must not serve.
         """
+        if self._process == os.getpid() and not self._once.is_set():
+            self._once.wait(min(patience, FIRST_LOOK))
         model = self.models.get(name) if name is not None else self._default()
         if model is None:
             raise NotFound(f"there is no model {(name or '')[:100]!r}; {self._listing(name or '')}")
         if number is None:
-            if model.default is None:
-                raise NotReady(f"model '{model.name}' cannot serve: {model.reason}")
-            return model.default
+            return self._answering(model, client, patience)
         version = model.versions.get(number)
         if version is None:
             has = ", ".join(model.versions) or "no version"
@@ -125,6 +196,20 @@ class Repository:
         if isinstance(version, BadVersion):
             raise NotReady(f"model '{model.name}' version {number} cannot serve: {version.reason}")
         return version
+
+    def _answering(self, model: Model, client: str, patience: float) -> Version:
+        until, enough = monotonic() + patience, self._looks + 2  # one look may be under way
+        while True:
+            try:
+                return model.answering(client)
+            except Awaited as awaited:
+                number = str(awaited)
+            if self._looks >= enough and model.default is not None:
+                return model.default  # what was chosen is not there
+            with self._news:
+                self._wanted.set()
+                if self._looks >= enough or not self._news.wait(until - monotonic()):
+                    raise NotReady(f"model '{model.name}' cannot serve: version {number} was chosen and is not there (yet)")
 
     def model(self, name: str) -> Model:
         """A model by name. Raises NotFound that lists what there is."""
@@ -148,13 +233,24 @@ class Repository:
                 raise NotReady(f"the default model '{name}' is not in the model repository")
             return self.models[name]
         if not self.models:
-            raise NotReady("the model repository is empty; publish a model, then start again")
+            raise NotReady("the model repository is empty; publish a model")
         raise NotFound(f"several models are served and none of them is the default; {self._listing('')}")
 
     def _listing(self, name: str) -> str:
         near = difflib.get_close_matches(name[:100], self.models, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         return f"{hint}there is {', '.join(self.models)}" if self.models else "the model repository is empty"
+
+
+def _look_on(reference: weakref.ref[Repository]) -> None:
+    """Have a repository look at the disk, again and again, for as long as anybody else holds it."""
+    while (repository := reference()) is not None:
+        wanted = repository._wanted  # noqa: SLF001 this is a part of it
+        wanted.clear()
+        repository.refresh()
+        repository._once.set()  # noqa: SLF001
+        del repository
+        wanted.wait(LOOK_EVERY)
 
 
 def versions_on_disk(store: Path) -> dict[str, list[str]]:
@@ -190,11 +286,10 @@ def numbers_of(store: Path, name: str, number: str | None = None) -> list[str]:
     return [number]
 
 
-def _load_model(store: Path, name: str, numbers: Sequence[str], allow_version_mismatch: bool) -> Model:
-    versions: list[Version | BadVersion] = []
-    for number in numbers:
-        try:
-            versions.append(load(store / name / number, allow_version_mismatch=allow_version_mismatch))
-        except ArtifactError as error:
-            versions.append(BadVersion(name, number, str(error)))
-    return Model(name, versions)
+def _fingerprint(path: Path) -> Fingerprint:
+    """What changes when a file of a version does; a folder that cannot be looked into has none."""
+    try:
+        found = [(entry.name, entry.stat()) for entry in os.scandir(path)]
+    except OSError:
+        return ()
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in found))

@@ -13,6 +13,7 @@ from api.drift import Drift
 from api.message import Context
 from api.metrics import Metrics
 from api.settings import Settings
+from api.shadow import Shadow
 from tepal import Repository
 from tests import estimators, models, servers, transports
 
@@ -39,7 +40,9 @@ def repository(store):
 def context(store, repository):
     """What a handler gets, over ``store``."""
     metrics = Metrics()
-    return Context(Settings.from_environ({"MODEL_STORE": str(store)}), repository, metrics, Drift(metrics.tally))
+    return Context(
+        Settings.from_environ({"MODEL_STORE": str(store)}), repository, metrics, Drift(metrics.tally), Shadow(metrics)
+    )
 
 
 @pytest.fixture(scope="session")

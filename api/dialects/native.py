@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -29,12 +30,16 @@ def predict(context: Context, request: Request, name: str | None = None, number:
     format_ = negotiate.body_type(request.headers.get("content-type", ""))
     probabilities = _flag(request.query, "probabilities", default=True)
     strict = _flag(request.query, "strict", default=False)
-    version = context.repository.find(name, number)
+    version = context.repository.find(name, number, request.client, context.settings.timeout / 2)
     request.check(model=version.name, version=version.number)
     body = encoding.inflate(request.body, request.headers.get("content-encoding", ""), context.settings.max_body_mb)
     notes = Notes()
     table = version.readers.read(format_, body, notes, strict)
-    return _answer(context, request, version, table, notes, probabilities, started)
+    response, prediction = _answer(context, request, version, table, notes, probabilities, started)
+    if number is None:
+        read = partial(_read_body, format_, body)
+        context.shadow.offer(context.repository.models[version.name], version, read, len(body), prediction)
+    return response
 
 
 def predict_query(context: Context, request: Request, name: str | None = None, number: str | None = None) -> Response:
@@ -42,7 +47,7 @@ def predict_query(context: Context, request: Request, name: str | None = None, n
     started = perf_counter()
     if request.query_fault is not None:
         raise Malformed(request.query_fault)
-    version = context.repository.find(name, number)
+    version = context.repository.find(name, number, request.client, context.settings.timeout / 2)
     request.check(model=version.name, version=version.number)
     # A key that is a column's name is that column, whatever else it could mean.
     options = {key: value for key, value in request.query.items() if key not in version.manifest.signature.names}
@@ -50,13 +55,16 @@ def predict_query(context: Context, request: Request, name: str | None = None, n
     strict = _flag(options, "strict", default=False)
     notes = Notes()
     table = version.readers.query.read(request.query, notes, strict, options=("probabilities", "strict"))
-    response = _answer(context, request, version, table, notes, probabilities, started)
+    response, prediction = _answer(context, request, version, table, notes, probabilities, started)
+    if number is None:
+        read = partial(_read_query, request.query)
+        context.shadow.offer(context.repository.models[version.name], version, read, 0, prediction)
     return response._replace(headers={**response.headers, "Vary": "Accept"})
 
 
 def _answer(
     context: Context, request: Request, version: Version, table: Table, notes: Notes, probabilities: bool, started: float
-) -> Response:
+) -> tuple[Response, Prediction]:
     version.seen.check(table, notes)
     request.check(model=version.name, version=version.number, rows=len(table))
     decoded = perf_counter()
@@ -68,7 +76,16 @@ def _answer(
     stages = (decoded - started, predicted - decoded, perf_counter() - predicted)
     context.drift.offer(version, table)
     facts = {"model": version.name, "version": version.number, "rows": len(table)}
-    return Response(200, {"Content-Type": _HEADERS[type_], "Server-Timing": _timing(*stages)}, body, facts, stages)
+    headers = {"Content-Type": _HEADERS[type_], "Server-Timing": _timing(*stages)}
+    return Response(200, headers, body, facts, stages), prediction
+
+
+def _read_body(format_: str | None, body: bytes, version: Version) -> Table:
+    return version.readers.read(format_, body, Notes())
+
+
+def _read_query(query: Mapping[str, list[str]], version: Version) -> Table:
+    return version.readers.query.read(query, Notes(), options=("probabilities", "strict"))
 
 
 def _written(type_: str, version: Version, prediction: Prediction, notes: Notes, probabilities: bool) -> bytes:

@@ -23,6 +23,11 @@ COMMANDS = {
     "remove": "remove",
     "predict": "predict",
     "requirements": "requirements",
+    "promote": "traffic",
+    "rollback": "traffic",
+    "split": "traffic",
+    "shadow": "traffic",
+    "rollout": "rollout",
 }
 
 

@@ -78,7 +78,7 @@ def test_an_empty_repository_lives_and_is_not_ready(ask, environ):
     for method, target in (("GET", "/readyz"), ("GET", "/ping"), ("POST", "/predict")):
         received = ask(method, target, "[1]" if method == "POST" else "")
         assert (received.status, received.json["code"]) == (503, "not_ready")
-        assert received.json["error"] == "the model repository is empty; publish a model, then start again"
+        assert received.json["error"] == "the model repository is empty; publish a model"
 
 
 @pytest.mark.parametrize("environ", [{"MODELS": "iris,rose"}, {"MODELS": "iris", "DEFAULT_MODEL": "rose"}])

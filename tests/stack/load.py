@@ -57,6 +57,7 @@ class Load:
         self.seconds: list[float] = []  # of each request that was answered with 200
         self.refused: list[float] = []  # of each that was refused as allowed
         self.statuses: Counter[int] = Counter()
+        self.versions: list[tuple[float, float, str]] = []  # of each answer: sent at, there at, by which version
         self._questions = questions
         self._path = path
         self._in_time = in_time
@@ -106,8 +107,11 @@ class Load:
         if status == 0 and self._retry:
             status, right, body = self._ask(connection, identity, question)
         seconds = time.monotonic() - started
+        version = ""
         if status == 200:
-            right = right and json.loads(body)["predictions"] == [question.answer]
+            decoded = json.loads(body)
+            right = right and decoded["predictions"] == [question.answer]
+            version = decoded["version"]
         else:
             right = right and status in self._allowed
         with self._lock:
@@ -117,6 +121,7 @@ class Load:
                 self.failures.append(f"{identity}: {status} after {seconds:.2f} s: {body!r}, expected {question.answer}")
             elif status == 200:
                 self.seconds.append(seconds)
+                self.versions.append((started, started + seconds, version))
             else:
                 self.refused.append(seconds)
 

@@ -1,0 +1,256 @@
+"""Which version of a model answers where a request names none: one small file a model, in the model repository.
+
+It is replaced by a rename, so that a reader sees the old choice or the new one, and looked at by every request, so
+that what a command here has returned from is true in every process that sees the repository.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tepal import artifact
+from tepal import manifest as manifests
+from tepal.errors import ArtifactError, NotFound, RepositoryError
+
+FILE = "serving.json"
+_DRAFT = ".choosing-"
+# Rollbacks that are possible in a row.
+REMEMBERED = 20
+
+
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What was chosen for a model; nothing is, and its newest good version answers, where all is left out.
+
+    pinned: the version that answers. split: the versions that share the traffic, with their weights. shadow: the
+    version that gets a copy of the traffic. before: what answered before each promotion, the latest last.
+    """
+
+    pinned: str | None = None
+    split: dict[str, float] = {}
+    shadow: str | None = None
+    before: tuple[str, ...] = ()
+
+    def side(self, name: str, client: str) -> str | None:
+        """The version of the split that a client of the model ``name`` always gets; None without a split.
+
+        The newer a version, the further up its part of [0, 1) lies: where the newest one's weight grows, clients move
+        to it, and none moves back.
+        """
+        if not self.split:
+            return None
+        digest = hashlib.blake2b(f"{name}\0{client}".encode("utf-8", "replace"), digest_size=8).digest()
+        point = int.from_bytes(digest, "big") / 2**64 * sum(self.split.values())
+        sides = sorted(self.split, key=int)
+        for number in sides:
+            point -= self.split[number]
+            if point < 0:
+                return number
+        return sides[-1]
+
+
+NOTHING = Choice()
+
+
+class Chosen:
+    """The choice for one model, read again whenever its file was replaced."""
+
+    __slots__ = ("_choice", "_path", "_seen")
+
+    def __init__(self, home: Path):
+        self._path = os.fspath(home / FILE)
+        self._seen: tuple[int, int, int] | None = None
+        self._choice = NOTHING
+
+    def now(self) -> Choice:
+        """What is chosen at this moment. A file that cannot be read leaves the choice before it standing."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 half the price of Path's, on every request
+        except FileNotFoundError:
+            self._seen, self._choice = None, NOTHING
+            return NOTHING
+        except OSError:
+            return self._choice
+        seen = (found.st_mtime_ns, found.st_ino, found.st_size)
+        if seen != self._seen:
+            with contextlib.suppress(OSError, ArtifactError):
+                # First what was seen, then what is read: what comes between is read again by the next request.
+                self._seen, self._choice = seen, read(Path(self._path).parent)
+        return self._choice
+
+
+def read(home: Path) -> Choice:
+    """The choice for the model in the folder ``home``. Raises ArtifactError where its file is damaged."""
+    try:
+        return msgspec.json.decode((home / FILE).read_bytes(), type=Choice)
+    except FileNotFoundError:
+        return NOTHING
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{FILE} of model '{home.name}' is damaged: {error}") from None
+
+
+def promote(home: Path, number: str) -> Choice:
+    """Pin a version, and end a split. number: ``latest`` pins none, so that the newest good version answers.
+
+    Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
+    """
+    if number != "latest":
+        _check(home, number)
+    pinned = None if number == "latest" else number
+
+    def promoted(old: Choice) -> Choice:
+        before = default(home, old)
+        unchanged = before == pinned and not old.split
+        return Choice(pinned, {}, _other(old.shadow, pinned), _remember(old, None if unchanged else before))
+
+    return _change(home, promoted)
+
+
+def rollback(home: Path) -> Choice:
+    """Return to what answered before the last promotion; where there was none, to the next older good version.
+
+    Raises NotFound where nothing was before, ArtifactError where what was before must not serve any more.
+    """
+
+    def rolled_back(old: Choice) -> Choice:
+        if old.before:
+            number = old.before[-1]
+        else:
+            now = default(home, old)
+            older = [one for one in _numbers(home) if now is not None and int(one) < int(now) and _is_good(home / one)]
+            if not older:
+                raise NotFound(f"model '{home.name}' has no version before {now or 'this'} to return to")
+            number = older[-1]
+        _check(home, number)
+        return Choice(number, {}, _other(old.shadow, number), old.before[:-1])
+
+    return _change(home, rolled_back)
+
+
+def split(home: Path, weights: Mapping[str, float]) -> Choice:
+    """Let versions share the traffic. weights: of each version, in any unit; their sum is above 0.
+
+    Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
+    """
+    for number in weights:
+        _check(home, number)
+
+    def shared(old: Choice) -> Choice:
+        sides = {number: weight for number, weight in weights.items() if weight > 0}
+        return Choice(old.pinned, sides, old.shadow, _remember(old, None if old.split else default(home, old)))
+
+    return _change(home, shared)
+
+
+def shadow(home: Path, number: str | None) -> Choice:
+    """Give a version a copy of the traffic; None ends it.
+
+    Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
+    """
+    if number is not None:
+        _check(home, number)
+    return _change(home, lambda old: msgspec.structs.replace(old, shadow=number))
+
+
+def restore(home: Path, before: Choice) -> Choice:
+    """Choose again what was chosen."""
+    return _change(home, lambda _: before)
+
+
+def default(home: Path, choice: Choice) -> str | None:
+    """The version that answers by a choice, as the files say: the split's heaviest, the pinned, the newest good one."""
+    if choice.split:
+        return max(sorted(choice.split, key=int), key=lambda number: choice.split[number])
+    if choice.pinned is not None:
+        return choice.pinned
+    return next((number for number in reversed(_numbers(home)) if _is_good(home / number)), None)
+
+
+def is_used(home: Path, number: str) -> str | None:
+    """What a version is chosen for, in a word; None where it is not."""
+    choice = read(home)
+    uses = {"pinned": choice.pinned == number, "in the split": number in choice.split, "the shadow": choice.shadow == number}
+    return next((word for word, used in uses.items() if used), None)
+
+
+def _remember(old: Choice, before: str | None) -> tuple[str, ...]:
+    return old.before if before is None else (*old.before, before)[-REMEMBERED:]
+
+
+def _other(shadow: str | None, pinned: str | None) -> str | None:
+    return None if shadow == pinned else shadow
+
+
+def _numbers(home: Path) -> list[str]:
+    return sorted((path.name for path in home.iterdir() if manifests.VERSION.fullmatch(path.name)), key=int)
+
+
+def _is_good(path: Path) -> bool:
+    """Whether the files of a version are whole. Whether it may serve where it is served is found out there."""
+    try:
+        artifact.verify(path, allow_version_mismatch=True)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _check(home: Path, number: str) -> None:
+    if not manifests.VERSION.fullmatch(number) or not (home / number).is_dir():
+        raise NotFound(f"model '{home.name}' has no version {number!r}; it has {', '.join(_numbers(home)) or 'none'}")
+    try:
+        artifact.verify(home / number, allow_version_mismatch=True)
+    except ArtifactError as error:
+        raise ArtifactError(f"model '{home.name}' version {number} must not serve: {error}") from None
+
+
+def _change(home: Path, change: Callable[[Choice], Choice]) -> Choice:
+    """Replace the choice, while nobody else does. Raises RepositoryError where it cannot be written."""
+    try:
+        with artifact.locked(home):
+            new = change(read(home))
+            _write(home, msgspec.json.encode(new))
+            return new
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            hint = "; mount the folder so that it can be written: -v ./model:/app/model"
+        raise RepositoryError(f"cannot write {FILE} of model '{home.name}' in {home}/: {error.strerror}{hint}") from error
+
+
+def _write(home: Path, data: bytes) -> None:
+    for left_over in home.glob(f"{_DRAFT}*"):  # of one that was killed: the lock is ours
+        left_over.unlink(missing_ok=True)
+    descriptor, draft = tempfile.mkstemp(prefix=_DRAFT, dir=home)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).chmod(0o644)
+        Path(draft).rename(home / FILE)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    artifact.flush(home)
+
+
+def weights_of(pairs: Sequence[str]) -> dict[str, float]:
+    """``VERSION=WEIGHT`` texts as weights. Raises ValueError for what is none."""
+    weights = {}
+    for pair in pairs:
+        number, equals, weight = pair.partition("=")
+        if not equals or not manifests.VERSION.fullmatch(number):
+            raise ValueError(f"{pair!r} is not VERSION=WEIGHT")
+        weights[number] = float(weight)
+        if not 0 <= weights[number] < float("inf"):
+            raise ValueError(f"{pair!r} has a weight that is no number from 0 up")
+    if not sum(weights.values()) > 0:
+        raise ValueError("at least one weight must be above 0")
+    return weights
