@@ -164,7 +164,8 @@ def test_nginx_is_restarted(stack, make_load):
 
     print(load)
     assert len(load.failures) == recovered
-    assert load.statuses.keys() <= {0, 200}, "where there was an answer, it was the right one"
+    # 503: nginx listens a moment before it knows who is there.
+    assert load.statuses.keys() <= {0, 200, 503}, "where there was an answer, it was the right one, or: try again"
 
 
 def answers(port):
