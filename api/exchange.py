@@ -24,6 +24,7 @@ class Exchange:
         self.deadline = self.queued + timeout
         self.arriving = True  # what is waited for: the client's bytes, or our answer
         self.lost = False  # the thread that computed the answer came too late
+        self.begun = 0  # bytes of the answer that went ahead, the same for every answer
         # What is known so far, for an answer that somebody else must give.
         self.identity: str | None = None
         self.request: Request | None = None

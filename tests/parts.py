@@ -22,6 +22,7 @@ BULK_ROWS = int(os.environ.get("BULK_ROWS", "200000"))
 
 INSTALL = {
     "nginx": "apt-get install nginx",
+    "envsubst": "apt-get install gettext-base",
     "chromium": "apt-get install chromium",
     "wrk": "apt-get install wrk",
     "prometheus": "apt-get install prometheus",

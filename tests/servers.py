@@ -81,7 +81,7 @@ def program(command: Sequence[str], port: int, store: Path) -> Iterator[Server]:
 def nginx(upstreams: Sequence[str], **environ: str) -> Iterator[Server]:
     """This machine's nginx with the project's configuration, before ``upstreams`` (each "host:port").
 
-    environ: the template's variables beside API.
+    environ: settings of its container beside API.
     """
     program = need("nginx")
     port = free_port()
@@ -94,18 +94,30 @@ def nginx(upstreams: Sequence[str], **environ: str) -> Iterator[Server]:
             yield server
 
 
+# As in nginx/Dockerfile.
+NGINX = {"MAX_BODY_MB": "16", "TIMEOUT": "8", "METRICS_ALLOW": "none"}
+
+
+def start_nginx(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """nginx's own start, for which ``folder`` is /tmp; it leaves ``nginx.conf`` there and starts nothing."""
+    need("envsubst")
+    script = folder / "start"
+    text = (ROOT / "nginx" / "start").read_text()
+    script.write_text(text.replace("/etc/nginx/", f"{ROOT}/nginx/").replace("/tmp/", f"{folder}/"))
+    environ = {"PATH": os.environ["PATH"], "API": "api:8080", **NGINX, **environ}
+    return subprocess.run(["sh", script, "true"], env=environ, capture_output=True, text=True, check=False)
+
+
 def _configuration(upstreams: Sequence[str], port: int, folder: str, environ: dict[str, str]) -> str:
-    text = (ROOT / "nginx" / "nginx.conf.template").read_text()
+    started = start_nginx(Path(folder), **environ)
+    assert started.returncode == 0, started.stderr
+    text = (Path(folder) / "nginx.conf").read_text()
     for pattern, instead in OLDER_NGINX:
         text, found = re.subn(pattern, instead, text)
         assert found, f"nothing to replace: {pattern}"
-    server = re.search(r"server \$\{API\}(.*?;)", text)
+    server = re.search(r"server api:8080(.*?;)", text)
     assert server
     text = text.replace(server[0], " ".join(f"server {upstream}{server[1]}" for upstream in upstreams))
-    settings = {"MAX_BODY_MB": "16", "TIMEOUT": "8", "METRICS_ALLOW": "unix:", **environ}
-    last = max(int(settings["TIMEOUT"]) * 500 - 500, 500)  # as nginx/start has it
-    for name, value in {**settings, "LAST_MS": str(last)}.items():
-        text = text.replace(f"${{{name}}}", value)
     return text.replace("/tmp/", f"{folder}/").replace("listen 8080;", f"listen 127.0.0.1:{port};")
 
 

@@ -43,6 +43,17 @@ class Response(wsgi.Response):  # type: ignore[misc]
             self.sock = connection
         sockets.send(connection, b"".join(held.parts))
 
+    def send_headers(self) -> None:
+        """But for what of them went ahead."""
+        connection, held = self.sock, _Held()
+        self.sock = held
+        try:
+            super().send_headers()
+        finally:
+            self.sock = connection
+        if held.parts:
+            connection.sendall(b"".join(held.parts)[self._exchange.begun :])
+
 
 class _Held:
     """Stands in for the socket while an answer is put together."""

@@ -29,6 +29,7 @@ from api import metrics, observe
 from api.answer import failure
 from api.exchange import Exchange
 from api.server import sockets
+from api.server.company import Company
 from api.server.queue import Queue
 from api.server.refusal import refusal, to_bytes
 from api.server.response import Response
@@ -47,6 +48,12 @@ SHORT_LINGER = 0.25
 # Seconds for which a thread may keep the interpreter while others want it. Python's 5 ms, taken by each of a few models
 # that compute in Python, make a refusal or a health check take seconds.
 SWITCH = 0.0005
+
+# nginx says by it that a request was sent before, to a process that ended.
+_AGAIN = "X-TEPAL-AGAIN"
+
+# The first bytes of every answer.
+_BEGINNING = b"HTTP/1."
 
 _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 
@@ -76,6 +83,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._in_progress, self._waiting = map(self.metrics.gauge, (metrics.IN_PROGRESS, metrics.WAITING))
         wsgi.Response = self._response  # gunicorn makes its responses by this name
         self.current = threading.local()
+        self._company = Company()
         self._queue = Queue(self.cfg.threads)
         self._watch = Watch(self._answer_late)
         self._refusing = ThreadPoolExecutor(2)
@@ -223,7 +231,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         _check(req)
-        return super().handle_request(req, conn)
+        names = {name for name, _ in req.headers}
+        again = _AGAIN in names and "EXPECT" not in names
+        with self._company.joined(suspect=again):
+            if again:
+                self._begin(req, conn)
+            return super().handle_request(req, conn)
+
+    def _begin(self, request: Any, connection: Any) -> None:
+        """Tell nginx that this one is computed, by a part of its answer: should the process end now, it is the reason."""
+        sockets.send(connection.sock, _BEGINNING)
+        connection.exchange.begun = len(_BEGINNING)
+        identity = observe.request_id(dict(request.headers).get("X-REQUEST-ID"))
+        observe.log(level="warning", message="asked again, because a process ended under it", request_id=identity)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         if conn.exchange.full and keepalive:  # its body was not read, and is not waited for
@@ -305,7 +325,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         observe.log_request(identity, method, exchange.route, response.status, seconds, response.facts)
         self.metrics.answered(method, exchange.route, response, exchange.facts, seconds, exchange.waited)
         with contextlib.suppress(OSError):
-            client.send(to_bytes(response), socket.MSG_DONTWAIT)
+            client.send(to_bytes(response)[exchange.begun :], socket.MSG_DONTWAIT)
 
     def _give_up(self, connection: Any) -> None:
         """Count the thread that computes for ``connection`` as lost, and make way for another worker."""

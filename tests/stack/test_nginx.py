@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -9,12 +10,13 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from tests import servers
 from tests.models import Stall
-from tests.stack.refusals import HEAD, REFUSALS, ask, check
+from tests.stack.refusals import HEAD, REFUSALS, Answer, ask, check
 
 PREDICT = HEAD + b"Content-Length: 17\r\n\r\n[5.9,3.0,5.1,1.8]"
 
@@ -183,31 +185,61 @@ def test_an_answer_that_says_no_is_not_asked_for_again(store):
     assert "1 s" in body["error"]
 
 
-@pytest.mark.parametrize(("request_", "tries"), [(PREDICT, 3), (b"GET /predict HTTP/1.1\r\nHost: tepal\r\n\r\n", 2 + 5)])
-def test_a_request_that_kills_every_worker_is_not_tried_for_ever(request_, tries):
-    """The bound on what one poisonous request can break: three tries; for a GET, two and one more at each replica."""
-    with socket.create_server(("127.0.0.1", 0)) as mortal:
-        address = f"127.0.0.1:{mortal.getsockname()[1]}"
+GET = b"GET /predict?x=1 HTTP/1.1\r\nHost: tepal\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_", [PREDICT, GET])
+@pytest.mark.parametrize("replicas", [1, 5])
+def test_a_request_that_ends_every_process_is_computed_twice(request_, replicas):
+    """The bound on what one poisonous request can break, however many replicas there are to break."""
+    deaths, answer = ended(request_, replicas, b"HTTP/1.")
+
+    body = check(answer, 500, "model_error")
+    assert "twice" in body["error"]
+    assert deaths == [False, True], "the second time it is said that it was sent before"
+
+
+@pytest.mark.parametrize("request_", [PREDICT, GET])
+def test_a_request_that_no_process_begins_is_not_tried_for_ever(request_):
+    """Each of them ended for another reason, so it is tried longer."""
+    deaths, answer = ended(request_, 5, b"")
+
+    check(answer, 503, "not_ready")
+    assert deaths == [False] + [True] * 4
+
+
+def ended(request_: bytes, replicas: int, beginning: bytes) -> tuple[list[bool], Answer]:
+    """For each process that ended, whether it was told that the request was sent before; and the client's answer.
+
+    beginning: what each sends before its end, if it is told so.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as mortal, concurrent.futures.ThreadPoolExecutor(1) as client:
         mortal.settimeout(1)
-        with servers.nginx([address] * 5) as door, socket.create_connection(("127.0.0.1", door.port)) as client:
-            client.sendall(request_)
-            deaths = sum(1 for _ in die(mortal))
-            response = http.client.HTTPResponse(client)
-            response.begin()
-            response.read()
-
-    assert response.status == 503
-    assert deaths == tries
+        with servers.nginx([f"127.0.0.1:{mortal.getsockname()[1]}"] * replicas) as door:
+            asked = client.submit(ask, door.port, request_)
+            return list(die(mortal, beginning)), asked.result()
 
 
-def die(listener):
+def die(listener: socket.socket, beginning: bytes = b"") -> Iterator[bool]:
     """Take each request, until there are no more, and close without an answer."""
     with contextlib.suppress(TimeoutError):
         while True:
             connection, _ = listener.accept()
-            connection.recv(65536)
+            again = b"\r\nX-Tepal-Again: 1\r\n" in connection.recv(65536)
+            if again:
+                connection.sendall(beginning)
             connection.close()
-            yield
+            yield again
+
+
+def test_a_client_cannot_say_that_its_request_was_sent_before():
+    with socket.create_server(("127.0.0.1", 0)) as mortal, concurrent.futures.ThreadPoolExecutor(1) as client:
+        mortal.settimeout(5)
+        with servers.nginx([f"127.0.0.1:{mortal.getsockname()[1]}"]) as door:
+            client.submit(ask, door.port, PREDICT.replace(b"Host", b"X-Tepal-Again: 1\r\nHost"))
+            assert next(die(mortal)) is False
+            mortal.settimeout(1)
+            list(die(mortal))
 
 
 def test_replicas_that_go_cost_nothing_while_one_stays(served):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from types import SimpleNamespace
 
@@ -30,10 +31,12 @@ class Recorder:
 
 @pytest.fixture(name="respond")
 def _respond():
-    def respond(*blocks, method="GET", headers=(("Content-Length", "4"),), status="200 OK"):
+    def respond(*blocks, method="GET", headers=(("Content-Length", "4"),), status="200 OK", begun=0):
         asked = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False, headers=[])
         recorder = Recorder()
-        response = Response(Exchange(8), lambda: False, asked, recorder, Config())
+        exchange = Exchange(8)
+        exchange.begun = begun
+        response = Response(exchange, lambda: False, asked, recorder, Config())
         response.start_response(status, list(headers))
         for block in blocks:
             response.write(block)
@@ -65,6 +68,25 @@ def test_an_answer_without_a_body_is_its_head(respond):
 
 def test_a_chunked_answer_is_gunicorns_own_affair(respond):
     assert b"".join(respond(b"body", headers=())).endswith(b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"blocks": [b"body"]},
+        {"blocks": [b"bo", b"dy"]},
+        {"blocks": [b"body"], "headers": ()},
+        {"blocks": [], "method": "HEAD"},
+        {"blocks": [], "status": "304 Not Modified", "headers": ()},
+    ],
+)
+def test_what_went_ahead_is_not_sent_again(respond, answer):
+    blocks = answer.pop("blocks")
+    date = re.compile(rb"Date: .*\r\n")
+
+    whole, rest = (date.sub(b"", b"".join(respond(*blocks, **answer, begun=begun))) for begun in (0, 7))
+
+    assert whole == b"HTTP/1." + rest
 
 
 def test_the_real_server_sends_one_packet(served):
