@@ -7,7 +7,7 @@ from typing import Any
 from api import negotiate, shadow
 from api.message import JSON, Context, Request, Response, json_response
 from api.pages import home
-from tepal import NotFound, __version__
+from tepal import NotFound, Repository, __version__
 from tepal.repository import BadVersion, Model, Version
 from tepal.signature import Column
 
@@ -16,7 +16,7 @@ def root(context: Context, request: Request) -> Response:
     """A page for a browser, a short JSON object for everyone else."""
     if negotiate.answer_type(request.headers.get("accept", ""), (JSON, "text/html")) == "text/html":
         return home.page(context.repository, f"http://{request.headers.get('host', '127.0.0.1')}")
-    return json_response({"status": "alive", "name": "tepal", "models": list(context.repository.models)})
+    return json_response({"status": "alive", "name": "tepal", "models": context.repository.names})
 
 
 def version(context: Context, request: Request) -> Response:
@@ -25,8 +25,16 @@ def version(context: Context, request: Request) -> Response:
 
 
 def models(context: Context, request: Request) -> Response:
-    """Every model with its versions, the bad ones included."""
-    return json_response({"models": [_listed(model) for model in context.repository.models.values()]})
+    """Every model with its versions, the bad ones included; of one that others serve, where it stands."""
+    repository = context.repository
+    return json_response(
+        {
+            "models": [
+                _listed(repository.models[name]) if name in repository.models else _listed_elsewhere(repository, name)
+                for name in repository.names
+            ]
+        }
+    )
 
 
 def model_card(context: Context, request: Request, name: str) -> Response:
@@ -80,6 +88,17 @@ def _listed(model: Model) -> dict[str, Any]:
     if model.reason:
         listed["reason"] = model.reason
     return listed
+
+
+def _listed_elsewhere(repository: Repository, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "default_version": None,
+        "versions": repository.elsewhere[name],
+        "task": None,
+        "status": "elsewhere",
+        "reason": "it has replicas of its own, which know more of it",
+    }
 
 
 def _card(context: Context, version: Version | BadVersion) -> dict[str, Any]:

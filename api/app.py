@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     repository = Repository.open(
         settings.model_store,
         names=settings.models,
+        elsewhere=settings.rooms,
         default_model=settings.default_model,
         allow_version_mismatch=settings.allow_version_mismatch,
     )

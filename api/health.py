@@ -17,9 +17,9 @@ def ready(context: Context, request: Request) -> Response:
     serving = {model.name: model.default.number for model in repository.models.values() if model.default}
     reasons = [f"model '{model.name}' cannot serve: {model.reason}" for model in repository.models.values() if model.reason]
     name = repository.default_name
-    if name is not None and name not in repository.models:
+    if name is not None and name not in repository.names:
         reasons.insert(0, f"the default model '{name}' is not in the model repository")
-    if not repository.models:
+    if not repository.names:
         raise NotReady("the model repository is empty; publish a model")
     if reasons and not (context.settings.ready == "any" and serving):
         raise NotReady("; ".join(reasons))

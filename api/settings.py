@@ -54,6 +54,14 @@ def _model_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_model_name(name.strip()) for name in text.split(",")))
 
 
+def _rooms(text: str) -> tuple[str, ...]:
+    pairs = [re.fullmatch(r"([^=]+)=[A-Za-z0-9][A-Za-z0-9_.-]*:[1-9][0-9]{0,4}", pair) for pair in text.split(" ") if pair]
+    names = [_model_name(pair[1]) for pair in pairs if pair]
+    if len(set(names)) < len(pairs):
+        raise ValueError
+    return tuple(names)
+
+
 _A_NAME = "a model's name (1–64 of a–z, 0–9, '_', '.', '-')"
 
 SETTINGS = (
@@ -64,6 +72,13 @@ SETTINGS = (
         "DEFAULT_MODEL", "", _A_NAME, "the model that answers `/predict`; without it the only one, else `iris`", _model_name
     ),
     Setting("MODELS", "", f"a comma list, each {_A_NAME}", "serve these models only; all of them without it", _model_names),
+    Setting(
+        "ROOMS",
+        "",
+        "pairs like language=language:8080 of a model and where it is, apart by spaces",
+        "models that have replicas of their own: nginx sends their requests there, and nobody else loads them",
+        _rooms,
+    ),
     Setting("WEB_CONCURRENCY", "", "a number, 1–256", "worker processes; the usable cores without it", _whole(1, 256)),
     Setting("THREADS", "4", "a number, 1–256", "requests that one worker answers at once", _whole(1, 256)),
     Setting("TIMEOUT", "8", "a number of seconds, 1–3600", "seconds for an answer; after them 504", _whole(1, 3600)),
@@ -132,6 +147,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_store: Path
     default_model: str | None
     models: tuple[str, ...]
+    rooms: tuple[str, ...]
     web_concurrency: int
     threads: int
     timeout: int
@@ -152,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             except (ValueError, KeyError):
                 raise SettingError(f"{setting.variable} is {text!r}; it takes {setting.takes}") from None
         values["models"] = values["models"] or ()
+        values["rooms"] = values["rooms"] or ()
         # joblib knows about affinity and a container's CPU quota.
         values["web_concurrency"] = values["web_concurrency"] or joblib.cpu_count()
         return cls(**values)

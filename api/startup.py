@@ -35,10 +35,11 @@ def text(settings: Settings, repository: Repository) -> str:
         checks = f"sha256 and versions verified, {len(manifest.golden.rows)} golden rows replayed"
         lines.append(f"  ✓ {model.name} version {model.default.number}: {manifest.task}, {checks}")
         lines.extend(f"    caution: {caution}" for caution in model.default.cautions)
-    if not repository.models:
+    lines.extend(f"  · {name}: served by replicas of its own" for name in repository.elsewhere)
+    if not repository.names:
         lines.append(f"  ✗ no model in {settings.model_store}/: train one with python -m train iris")
     name = repository.default_name
-    if repository.models and name is not None and name not in repository.models:
+    if repository.names and name is not None and name not in repository.names:
         lines.append(
             f"  ✗ the default model '{name}' is not in {settings.model_store}/: it has {', '.join(repository.models)}"
         )

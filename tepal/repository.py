@@ -51,6 +51,7 @@ class Repository:
         *,
         store: Path | None = None,
         names: Sequence[str] = (),
+        elsewhere: Sequence[str] = (),
         allow_version_mismatch: bool = False,
     ):
         """models: as they are. store: the folder to look for more in; the rest as ``open`` has it."""
@@ -59,6 +60,8 @@ class Repository:
         self._default_model = default_model
         self._store = store
         self._names = names
+        # The models that others serve, with the numbers of their versions on this disk.
+        self.elsewhere: dict[str, list[str]] = {name: [] for name in sorted(elsewhere) if name not in names}
         self._allow_version_mismatch = allow_version_mismatch
         self._fingerprints: dict[tuple[str, str], Fingerprint] = {}
         self._attempts = Attempts()
@@ -75,16 +78,22 @@ class Repository:
         store: Path,
         *,
         names: Sequence[str] = (),
+        elsewhere: Sequence[str] = (),
         default_model: str | None = None,
         allow_version_mismatch: bool = False,
     ) -> Repository:
         """Load every version of every model in the folder ``store``. Never raises because of what is in it.
 
         names: serve these models only; one that is not there is a model without versions.
+        elsewhere: models that others serve; they are listed, and not loaded unless ``names`` has them.
         default_model: the model that answers where a request names none.
         """
         repository = cls(
-            default_model=default_model, store=store, names=names, allow_version_mismatch=allow_version_mismatch
+            default_model=default_model,
+            store=store,
+            names=names,
+            elsewhere=elsewhere,
+            allow_version_mismatch=allow_version_mismatch,
         )
         repository.refresh()
         return repository
@@ -98,6 +107,7 @@ class Repository:
             return []
         with self._looking:
             found = versions_on_disk(self._store)
+            self.elsewhere = {name: found.pop(name, []) for name in self.elsewhere}
             wanted = {name: found.get(name, []) for name in self._names} if self._names else found
             changes = [
                 change for name, numbers in wanted.items() for change in self._refresh_model(self._store / name, numbers)
@@ -184,9 +194,7 @@ class Repository:
         """
         if self._process == os.getpid() and not self._once.is_set():
             self._once.wait(min(patience, FIRST_LOOK))
-        model = self.models.get(name) if name is not None else self._default()
-        if model is None:
-            raise NotFound(f"there is no model {(name or '')[:100]!r}; {self._listing(name or '')}")
+        model = self.model(name) if name is not None else self._default()
         if number is None:
             return self._answering(model, client, patience)
         version = model.versions.get(number)
@@ -212,10 +220,18 @@ class Repository:
                     raise NotReady(f"model '{model.name}' cannot serve: version {number} was chosen and is not there (yet)")
 
     def model(self, name: str) -> Model:
-        """A model by name. Raises NotFound that lists what there is."""
-        if name not in self.models:
+        """A model by name. Raises NotFound that lists what there is, NotReady for one that is served elsewhere."""
+        model = self.models.get(name)
+        if model is None:
+            if name in self.elsewhere:
+                raise NotReady(f"model '{name}' has replicas of its own (ROOMS), and this is none of them")
             raise NotFound(f"there is no model {name[:100]!r}; {self._listing(name)}")
-        return self.models[name]
+        return model
+
+    @property
+    def names(self) -> list[str]:
+        """Of all models, those that are served elsewhere included."""
+        return sorted([*self.models, *self.elsewhere])
 
     @property
     def default_name(self) -> str | None:
@@ -229,17 +245,17 @@ class Repository:
     def _default(self) -> Model:
         name = self.default_name
         if name is not None:
-            if name not in self.models:
+            if name not in self.models and name not in self.elsewhere:
                 raise NotReady(f"the default model '{name}' is not in the model repository")
-            return self.models[name]
-        if not self.models:
+            return self.model(name)
+        if not self.models and not self.elsewhere:
             raise NotReady("the model repository is empty; publish a model")
         raise NotFound(f"several models are served and none of them is the default; {self._listing('')}")
 
     def _listing(self, name: str) -> str:
-        near = difflib.get_close_matches(name[:100], self.models, n=1)
+        near = difflib.get_close_matches(name[:100], self.names, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        return f"{hint}there is {', '.join(self.models)}" if self.models else "the model repository is empty"
+        return f"{hint}there is {', '.join(self.names)}" if self.names else "the model repository is empty"
 
 
 def _look_on(reference: weakref.ref[Repository]) -> None:

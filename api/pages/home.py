@@ -39,6 +39,7 @@ def page(repository: Repository, address: str) -> Response:
     html = _template().render(
         version=__version__,
         models=[_shown(model, repository.default_name) for model in repository.models.values()],
+        elsewhere=list(repository.elsewhere),
         default=repository.default_name,
         address=address,
     )

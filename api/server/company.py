@@ -42,5 +42,5 @@ class Company:
             with self._changed:
                 self._computed -= 1
                 if self._suspect:
-                    self._suspect = self._suspect and not suspect
+                    self._suspect = not suspect
                     self._changed.notify_all()
