@@ -54,7 +54,7 @@ class Server(NamedTuple):
 @contextlib.contextmanager
 def gunicorn(store: Path, **environ: str) -> Iterator[Server]:
     """``python -m api`` over the model repository ``store``, with all its workers; environ: settings beside it."""
-    port = free_port()
+    port = int(environ.get("PORT") or free_port())
     own = {"HOST": "127.0.0.1", "PORT": str(port), "MODEL_STORE": str(store), "WEB_CONCURRENCY": "2"}
     environ = {**os.environ, **own, **environ}
     with (
