@@ -38,13 +38,15 @@ class Temper(RegressorMixin, BaseEstimator):
 
 
 class Stall(RegressorMixin, BaseEstimator):
-    """Takes as long over a row as its first value says, in seconds, in the way that its second value says."""
+    """Takes over a row as many seconds as its first value says, in the way that its second value says."""
 
     WAYS = SLEEPS, SPINS, HOLDS = 0, 1, 2  # without the interpreter; in Python; in native code that never lets go of it
     DIES = 3  # and takes its process with it
+    KEEPS = 4  # and as many megabytes, for ever
 
     def fit(self, X, y):
         self.n_features_in_ = 2
+        self.kept_ = []
         return self
 
     def predict(self, X):
@@ -59,6 +61,8 @@ class Stall(RegressorMixin, BaseEstimator):
                 ctypes.PyDLL(None).usleep(int(seconds * 1e6))
             elif way == self.DIES:
                 ctypes.string_at(0)
+            elif way == self.KEEPS:
+                self.kept_.append(b"x" * int(seconds * 1e6))
         return np.asarray(X, dtype=float)[:, 0]
 
 
@@ -130,7 +134,7 @@ def publish_all(store: Path) -> Path:
     return store
 
 
-def publish_stall(store: Path) -> None:
-    """Publish stall into ``store``."""
+def publish_stall(store: Path, name: str = "stall") -> None:
+    """Publish stall into ``store``, by whatever name."""
     rows = np.array([[0.0, way] for way in Stall.WAYS])
-    tepal.publish(Stall().fit(rows, rows[:, 0]), name="stall", X=rows, store=store)
+    tepal.publish(Stall().fit(rows, rows[:, 0]), name=name, X=rows, store=store)

@@ -40,8 +40,9 @@ def checkout(folder: Path, tag: str = "latest") -> Path:
         shutil.copy2(ROOT / name, folder)
     (folder / "model").mkdir()
     shutil.copy2(ROOT / "model" / "README.md", folder / "model")
-    text = (ROOT / "docker-compose.yml").read_text()
-    (folder / "docker-compose.yml").write_text(re.sub(r"(image: (?:\$\{IMAGE:-)?)(tepal[a-z-]*)", rf"\1test-\2:{tag}", text))
+    for file in ROOT.glob("docker-compose*.yml"):
+        text = re.sub(r"(image: (?:\$\{IMAGE:-)?)(tepal[a-z-]*)", rf"\1test-\2:{tag}", file.read_text())
+        (folder / file.name).write_text(text)
     return folder
 
 
@@ -94,9 +95,9 @@ class Stack:
     def __call__(self, *arguments: str) -> str:
         return run(*self._command, *arguments, **self._options)
 
-    def replicas(self) -> list[str]:
-        """The ids of the API's containers that run."""
-        labels = {"project": self.name, "service": "api"}
+    def replicas(self, service: str = "api") -> list[str]:
+        """The ids of a service's containers that run."""
+        labels = {"project": self.name, "service": service}
         filters = [f"--filter=label=com.docker.compose.{key}={value}" for key, value in labels.items()]
         return run("docker", "ps", "--quiet", "--no-trunc", *filters).split()
 

@@ -54,6 +54,13 @@ REFUSALS = (
 )
 
 
+def stall(seconds: float, way: int, model: str = "stall") -> bytes:
+    """A request that takes so long, or its process with it; see ``tests/models.py``."""
+    body = b"[%f,%d]" % (seconds, way)
+    head = HEAD.replace(b"/predict", f"/models/{model}/predict".encode())
+    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
 class Answer(NamedTuple):
     status: int
     headers: http.client.HTTPMessage

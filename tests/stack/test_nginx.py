@@ -15,16 +15,9 @@ import pytest
 
 from tests import servers
 from tests.models import Stall
-from tests.stack.refusals import HEAD, REFUSALS, Answer, ask, check
+from tests.stack.refusals import HEAD, REFUSALS, Answer, ask, check, stall
 
 PREDICT = HEAD + b"Content-Length: 17\r\n\r\n[5.9,3.0,5.1,1.8]"
-
-
-def stall(seconds: float, way: int) -> bytes:
-    """A request that keeps a thread busy."""
-    body = b"[%f,%d]" % (seconds, way)
-    head = HEAD.replace(b"/predict", b"/models/stall/predict")
-    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 @pytest.fixture(scope="module", name="door")

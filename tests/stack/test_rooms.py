@@ -17,17 +17,9 @@ from tests import servers
 from tests.models import Stall
 from tests.parts import FAULT_SECONDS as SECONDS
 from tests.stack.load import RATE, Load, Question, endure
-from tests.stack.refusals import HEAD, ask, check
+from tests.stack.refusals import ask, check, stall
 from tests.transports import over_http
 from tests.wire import request
-
-
-def stall(seconds: float, way: int, model: str = "stall") -> bytes:
-    """A request that takes so long, or its process with it."""
-    body = b"[%f,%d]" % (seconds, way)
-    head = HEAD.replace(b"/predict", f"/models/{model}/predict".encode())
-    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-
 
 POISONS = (
     stall(0, Stall.DIES),
