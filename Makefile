@@ -36,8 +36,9 @@ fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/tepal/wire/test_json.py tests/tepal/wire/test_formats.py \
 	  tests/api/test_property.py tests/stack/test_nasty.py::test_random_bytes_get_an_answer_of_the_contract_or_none
 
-chaos: .venv/dev ## do to processes and containers under load what goes wrong, for a minute each (20 minutes)
-	FAULT_SECONDS=60 $(BIN)/python -m pytest -s tests/stack/test_faults.py tests/stack/test_container_faults.py
+chaos: .venv/dev ## do to processes and containers under load what goes wrong, for a minute each (30 minutes)
+	FAULT_SECONDS=60 $(BIN)/python -m pytest -s tests/stack/test_faults.py tests/stack/test_rooms.py \
+	  tests/stack/test_container_faults.py tests/stack/test_container_rooms.py
 
 soak: .venv/dev ## 200,000 predictions, and as many by a model that leaks, and files of millions of rows: memory is flat (minutes)
 	SOAK_REQUESTS=200000 $(BIN)/python -m pytest -s tests/stack/test_memory.py
@@ -49,7 +50,7 @@ lint: .venv/dev ## style, types and the configuration files
 	$(BIN)/mypy
 	$(BIN)/hadolint api/Dockerfile nginx/Dockerfile train/Dockerfile
 	$(BIN)/shellcheck .ci/run nginx/start train/start
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 up: ## build and start the whole stack with Docker Compose, on http://127.0.0.1:8080

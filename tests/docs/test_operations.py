@@ -54,6 +54,7 @@ def _short(store):
     ("fault", "path", "body"),
     [
         ("the model never returns, in native code", "/models/stall/predict", f"[600,{Stall.HOLDS}]"),
+        ("the model kills its process (segmentation fault)", "/models/stall/predict", f"[0,{Stall.DIES}]"),
         ("the model raises on some rows", "/models/temper/predict", "[1000,0]"),
         ("the model is too slow", "/models/stall/predict", f"[3,{Stall.SLEEPS}]"),
         ("the model never returns, in Python", "/models/stall/predict", f"[600,{Stall.SPINS}]"),
