@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from api import negotiate, shadow
@@ -58,6 +59,7 @@ def _traffic(context: Context, model: Model) -> dict[str, Any]:
     told: dict[str, Any] = {"pinned": choice.pinned, "split": choice.split or None, "shadow": None}
     if choice.shadow is not None:
         told["shadow"] = shadow.report(context.metrics, model.name, choice.shadow)
+    told["started"] = datetime.fromtimestamp(context.metrics.started, UTC).isoformat()
     told["since_start"] = {
         number: context.metrics.totals(model.name, number)._asdict()
         for number, version in model.versions.items()

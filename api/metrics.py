@@ -151,7 +151,7 @@ class Metrics:
     def __init__(self, places: int = 1):
         """Before the fork. places: the processes that may be there at once."""
         self.tally = Tally(places)
-        self._started = time.time()
+        self.started = time.time()
         self.take(0)
 
     def take(self, place: int) -> None:
@@ -262,7 +262,7 @@ class Metrics:
         more: families that somebody else knows.
         """
         encode, content_type = exposition.choose_encoder(accept)
-        families = [*self._counted(), *_of_models(repository), *_of_process(self._started), *more]
+        families = [*self._counted(), *_of_models(repository), *_of_process(self.started), *more]
         return encode(_Collected(families)), content_type
 
     def _counted(self) -> Iterator[Metric]:

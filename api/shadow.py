@@ -15,7 +15,7 @@ from api.metrics import SHADOW_GAP, SHADOW_PAIRS, SHADOW_ROWS, Metrics
 from tepal import TepalError
 from tepal.notes import Notes
 from tepal.prediction import Prediction, class_key
-from tepal.repository import Model, Version
+from tepal.repository import BadVersion, Model, Version
 from tepal.table import Table
 
 # Requests that may wait for the shadow; those that come when it is so far behind are left out, and counted.
@@ -49,9 +49,9 @@ class Shadow:
             return
         shadow = model.versions.get(number)
         rows = len(prediction.values[0])
-        if not isinstance(shadow, Version):
+        if isinstance(shadow, BadVersion):
             self._count(version, number, "failed", rows)
-        elif len(self._pending) >= MOST or self._bytes + size > MOST_BYTES:
+        elif shadow is None or len(self._pending) >= MOST or self._bytes + size > MOST_BYTES:
             self._count(version, number, "skipped", rows)
         else:
             self._bytes += size

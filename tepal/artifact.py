@@ -39,6 +39,9 @@ DRAFT = ".publishing-"
 # The file in a model's folder that holds the highest number that was removed, which is not given again.
 REMOVED = ".removed"
 
+# The file in a model's folder that says which of its versions was chosen to answer.
+CHOICE = "serving.json"
+
 
 def verify(path: Path, *, allow_version_mismatch: bool = False) -> tuple[Manifest, bytes]:
     """Check the artifact in the folder ``path``, ``…/<name>/<version>``, without running anything in it.
@@ -154,8 +157,8 @@ def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
 def remove(home: Path, version: str) -> list[str]:
     """Remove a version of the model whose folder is ``home``; with its last version the model goes too.
 
-    It is renamed first, so that a reader sees all of it or none; what a service has loaded goes on serving until it
-    starts anew. The number is not given again while the model is there. Returns the numbers that are left, ascending.
+    It is renamed first, so that a reader sees all of it or none; a service drops it within a second. The number is not
+    given again while the model is there. Returns the numbers that are left, ascending.
     Raises OSError where it is not there, or cannot be removed.
     """
     with locked(home):
@@ -170,7 +173,8 @@ def remove(home: Path, version: str) -> list[str]:
             _write_file(home / REMOVED, f"{max(int(version), _removed(home))}\n".encode())
         shutil.rmtree(draft)
         if not left:
-            (home / REMOVED).unlink(missing_ok=True)
+            for file in (REMOVED, CHOICE):
+                (home / file).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # something else is in it
                 home.rmdir()
     return [str(number) for number in left]

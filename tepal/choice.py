@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,10 +20,12 @@ from tepal import artifact
 from tepal import manifest as manifests
 from tepal.errors import ArtifactError, NotFound, RepositoryError
 
-FILE = "serving.json"
+FILE = artifact.CHOICE
 _DRAFT = ".choosing-"
 # Rollbacks that are possible in a row.
 REMEMBERED = 20
+# The largest weight: any sum of such is a number.
+HEAVIEST = 1e9
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -57,6 +59,10 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
 
 NOTHING = Choice()
+
+
+class Changed(RepositoryError):
+    """What is chosen is not what the caller thought: somebody else has chosen meanwhile."""
 
 
 class Chosen:
@@ -102,13 +108,13 @@ def promote(home: Path, number: str) -> Choice:
     Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
     """
     if number != "latest":
-        _check(home, number)
+        check(home, number)
     pinned = None if number == "latest" else number
 
     def promoted(old: Choice) -> Choice:
-        before = default(home, old)
-        unchanged = before == pinned and not old.split
-        return Choice(pinned, {}, _other(old.shadow, pinned), _remember(old, None if unchanged else before))
+        answered = default(home, old)
+        before = old.before if answered == pinned else remember(old, answered)
+        return Choice(pinned, {}, None if old.shadow == pinned else old.shadow, before)
 
     return _change(home, promoted)
 
@@ -120,16 +126,17 @@ def rollback(home: Path) -> Choice:
     """
 
     def rolled_back(old: Choice) -> Choice:
-        if old.before:
-            number = old.before[-1]
+        before = [number for number in old.before if (home / number).is_dir()]  # but for those that were removed
+        if before:
+            number = before.pop()
         else:
             now = default(home, old)
-            older = [one for one in _numbers(home) if now is not None and int(one) < int(now) and _is_good(home / one)]
+            older = [one for one in numbers(home) if now is not None and int(one) < int(now) and _is_good(home / one)]
             if not older:
                 raise NotFound(f"model '{home.name}' has no version before {now or 'this'} to return to")
             number = older[-1]
-        _check(home, number)
-        return Choice(number, {}, _other(old.shadow, number), old.before[:-1])
+        check(home, number)
+        return Choice(number, {}, None if old.shadow == number else old.shadow, tuple(before))
 
     return _change(home, rolled_back)
 
@@ -140,11 +147,11 @@ def split(home: Path, weights: Mapping[str, float]) -> Choice:
     Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
     """
     for number in weights:
-        _check(home, number)
+        check(home, number)
 
     def shared(old: Choice) -> Choice:
         sides = {number: weight for number, weight in weights.items() if weight > 0}
-        return Choice(old.pinned, sides, old.shadow, _remember(old, None if old.split else default(home, old)))
+        return Choice(old.pinned, sides, old.shadow, old.before if old.split else remember(old, default(home, old)))
 
     return _change(home, shared)
 
@@ -155,13 +162,26 @@ def shadow(home: Path, number: str | None) -> Choice:
     Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
     """
     if number is not None:
-        _check(home, number)
+        check(home, number)
     return _change(home, lambda old: msgspec.structs.replace(old, shadow=number))
 
 
-def restore(home: Path, before: Choice) -> Choice:
-    """Choose again what was chosen."""
-    return _change(home, lambda _: before)
+def replace(home: Path, seen: Collection[Choice], new: Choice) -> Choice:
+    """Choose ``new`` in place of any of ``seen``. Raises Changed where something else is chosen by now."""
+
+    def replaced(old: Choice) -> Choice:
+        if old not in seen:
+            raise Changed(f"somebody else has chosen for model '{home.name}' meanwhile")
+        return new
+
+    return _change(home, replaced)
+
+
+def remember(old: Choice, answered: str | None) -> tuple[str, ...]:
+    """What answered before the next promotion: ``old.before``, and what answers until then."""
+    if answered is None or old.before[-1:] == (answered,):
+        return old.before
+    return (*old.before, answered)[-REMEMBERED:]
 
 
 def default(home: Path, choice: Choice) -> str | None:
@@ -170,25 +190,17 @@ def default(home: Path, choice: Choice) -> str | None:
         return max(sorted(choice.split, key=int), key=lambda number: choice.split[number])
     if choice.pinned is not None:
         return choice.pinned
-    return next((number for number in reversed(_numbers(home)) if _is_good(home / number)), None)
+    return next((number for number in reversed(numbers(home)) if _is_good(home / number)), None)
 
 
-def is_used(home: Path, number: str) -> str | None:
-    """What a version is chosen for, in a word; None where it is not."""
-    choice = read(home)
-    uses = {"pinned": choice.pinned == number, "in the split": number in choice.split, "the shadow": choice.shadow == number}
-    return next((word for word, used in uses.items() if used), None)
+def uses(choice: Choice, number: str) -> list[str]:
+    """What a version is chosen for, in words; nothing where it is not."""
+    words = {"pinned": choice.pinned == number, "split": number in choice.split, "shadow": choice.shadow == number}
+    return [word for word, used in words.items() if used]
 
 
-def _remember(old: Choice, before: str | None) -> tuple[str, ...]:
-    return old.before if before is None else (*old.before, before)[-REMEMBERED:]
-
-
-def _other(shadow: str | None, pinned: str | None) -> str | None:
-    return None if shadow == pinned else shadow
-
-
-def _numbers(home: Path) -> list[str]:
+def numbers(home: Path) -> list[str]:
+    """The versions of the model in the folder ``home``, ascending, good and bad."""
     return sorted((path.name for path in home.iterdir() if manifests.VERSION.fullmatch(path.name)), key=int)
 
 
@@ -201,9 +213,10 @@ def _is_good(path: Path) -> bool:
     return True
 
 
-def _check(home: Path, number: str) -> None:
+def check(home: Path, number: str) -> None:
+    """Raises NotFound for a version that is not there, ArtifactError for one that must not serve."""
     if not manifests.VERSION.fullmatch(number) or not (home / number).is_dir():
-        raise NotFound(f"model '{home.name}' has no version {number!r}; it has {', '.join(_numbers(home)) or 'none'}")
+        raise NotFound(f"model '{home.name}' has no version {number!r}; it has {', '.join(numbers(home)) or 'none'}")
     try:
         artifact.verify(home / number, allow_version_mismatch=True)
     except ArtifactError as error:
@@ -242,15 +255,19 @@ def _write(home: Path, data: bytes) -> None:
 
 
 def weights_of(pairs: Sequence[str]) -> dict[str, float]:
-    """``VERSION=WEIGHT`` texts as weights. Raises ValueError for what is none."""
-    weights = {}
+    """``VERSION=WEIGHT`` texts as weights. Raises ValueError, which says what is wrong."""
+    weights: dict[str, float] = {}
     for pair in pairs:
-        number, equals, weight = pair.partition("=")
-        if not equals or not manifests.VERSION.fullmatch(number):
-            raise ValueError(f"{pair!r} is not VERSION=WEIGHT")
-        weights[number] = float(weight)
-        if not 0 <= weights[number] < float("inf"):
-            raise ValueError(f"{pair!r} has a weight that is no number from 0 up")
-    if not sum(weights.values()) > 0:
+        number, _, text = pair.partition("=")
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = -1.0
+        if not manifests.VERSION.fullmatch(number) or not 0 <= weight <= HEAVIEST:
+            raise ValueError(f"{pair!r} is not VERSION=WEIGHT, such as 2=10, with a weight from 0 to {HEAVIEST:.0f}")
+        if number in weights:
+            raise ValueError(f"version {number} is there twice")
+        weights[number] = weight
+    if not any(weights.values()):
         raise ValueError("at least one weight must be above 0")
     return weights
