@@ -193,6 +193,16 @@ def default(home: Path, choice: Choice) -> str | None:
     return next((number for number in reversed(numbers(home)) if _is_good(home / number)), None)
 
 
+def candidates(choice: Choice, numbers: Sequence[str]) -> list[str]:
+    """The versions that may answer where none is named, the first of them that may serve doing so.
+
+    numbers: those on disk, ascending. What was chosen is never replaced by another.
+    """
+    if choice.split:
+        return sorted(choice.split, key=lambda number: -choice.split[number])
+    return list(reversed(numbers)) if choice.pinned is None else [choice.pinned]
+
+
 def uses(choice: Choice, number: str) -> list[str]:
     """What a version is chosen for, in words; nothing where it is not."""
     words = {"pinned": choice.pinned == number, "split": number in choice.split, "shadow": choice.shadow == number}

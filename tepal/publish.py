@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from tepal import artifact, drift, environment, known, selftest, trial
+from tepal import artifact, choice, drift, environment, known, selftest, trial
 from tepal import manifest as manifests
 from tepal.errors import PublishError, TepalError
 from tepal.manifest import Manifest
@@ -53,6 +53,7 @@ def publish(
     meta: Mapping[str, Any] | None = None,
     code: str | Path | Collection[str | Path] | None = None,
     store: str | Path | None = None,
+    promote: bool = False,
 ) -> Published:
     """Write a fitted estimator as a new version of the model ``name``.
 
@@ -62,7 +63,8 @@ def publish(
     rows: ``sequence`` where a row's answer depends on the rows before it. metrics, meta: JSON values to keep
     and show. code: the files of the user's own modules that the estimator may need; None for all that it does need.
     Their classes and functions, and those of the script or notebook itself, travel in the artifact by value.
-    store: the model repository; ``MODEL_STORE``, else ``model``, where it is not given.
+    store: the model repository; ``MODEL_STORE``, else ``model``, where it is not given. promote: pin the new version, so
+    that it answers whatever was pinned before; without it, it answers where none is pinned.
 
     The version appears whole or not at all, with the next number. Raises PublishError, which says what to do.
     """
@@ -121,6 +123,11 @@ def publish(
         version, path = artifact.write(where / name, pickled, manifest)
     except OSError as error:
         raise PublishError(f"cannot write to the model repository {where}/: {error.strerror}") from error
+    if promote:
+        try:
+            choice.promote(where / name, str(version))
+        except TepalError as error:
+            raise PublishError(f"version {version} is published in {path}/, and not pinned: {error}") from error
     return Published(name, version, path)
 
 

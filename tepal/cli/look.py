@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from tepal import artifact, card, repository
+from tepal import artifact, card, choice, repository
 from tepal import manifest as manifests
+from tepal.choice import Choice
 from tepal.cli.output import as_json_option, print_json
 from tepal.errors import ArtifactError, NotFound, RemoteError
 from tepal.manifest import Manifest
@@ -24,8 +25,9 @@ from tepal.remote import TIMEOUT, Remote
 def list_command(as_json: bool) -> None:
     """List the models, their versions and what they are.
 
-    The default version is the one that answers where a request names none. The files are checked for damage and for
-    the libraries that are here; `tepal verify` also asks the models.
+    The default version is the one that answers where a request names none: what was chosen for a model by promote,
+    rollback, split, shadow or rollout stands beside it. The files are checked for damage and for the libraries that are
+    here; `tepal verify` also asks the models.
     """
     store = store_from_environ()
     found = repository.versions_on_disk(store)
@@ -36,7 +38,7 @@ def list_command(as_json: bool) -> None:
     if not models:
         click.echo(f"No model in {store}/. Train one: python -m train iris")
         return
-    rows = [("NAME", "VERSIONS", "DEFAULT", "TASK", "ROWS", "TRAINED")]
+    rows = [("NAME", "VERSIONS", "DEFAULT", "TASK", "ROWS", "TRAINED", "CHOSEN" if any(map(_chosen, models)) else "")]
     rows += [
         (
             model["name"],
@@ -45,6 +47,7 @@ def list_command(as_json: bool) -> None:
             (model["task"] or "unknown") + (", sequence" if model["rows"] == "sequence" else ""),
             f"{model['trained']['rows']:,}" if model["trained"] else "",
             model["trained"]["at"][:10] if model["trained"] else "",
+            _chosen(model),
         )
         for model in models
     ]
@@ -55,18 +58,34 @@ def list_command(as_json: bool) -> None:
             click.echo(f"✗ {model['name']} cannot serve: {model['reason']}")
 
 
+def _chosen(model: dict[str, Any]) -> str:
+    split = model["split"] or {}
+    words = [f"split {' '.join(f'{number}={weight:g}' for number, weight in split.items())}"] if split else []
+    words += ["pinned"] if model["pinned"] and not split else []
+    words += [f"shadow {model['shadow']}"] if model["shadow"] else []
+    return ", ".join(words)
+
+
 def _listed(store: Path, name: str, numbers: Sequence[str]) -> dict[str, Any]:
-    manifest, reason = None, None
-    for number in reversed(numbers):
+    manifest, reason, chosen = None, None, Choice()
+    try:
+        chosen = choice.read(store / name)
+        candidates = choice.candidates(chosen, numbers)
+    except ArtifactError as error:
+        reason, candidates = str(error), []
+    for number in candidates:
         try:
             manifest, _ = artifact.verify(store / name / number)
             break
         except ArtifactError as error:
-            reason = reason or f"version {number}: {error}"
+            reason = reason or f"version {number}{', which is pinned' if number == chosen.pinned else ''}: {error}"
     return {
         "name": name,
         "default_version": manifest and str(manifest.version),
         "versions": numbers,
+        "pinned": chosen.pinned,
+        "split": chosen.split or None,
+        "shadow": chosen.shadow,
         "task": manifest and manifest.task,
         "rows": manifest and manifest.rows,
         "trained": manifest and {"at": manifest.created, "rows": manifest.n_rows},
@@ -92,11 +111,14 @@ def _ranges(numbers: Sequence[str]) -> str:
 def show_command(name: str, version: str | None, as_json: bool) -> None:
     """Show the card of a model.
 
-    What it takes, what it answers, how good it is, how it was made, and how to ask it. Without VERSION it is the
-    newest version's.
+    What it takes, what it answers, how good it is, how it was made, and how to ask it. Without VERSION it is the card
+    of the one that was chosen to answer, else the newest version's.
     """
     store = store_from_environ()
-    folder = store / name / repository.numbers_of(store, name, version)[-1]
+    numbers = repository.numbers_of(store, name, version)
+    chosen = choice.read(store / name)
+    number = version or choice.candidates(chosen, numbers)[0]
+    folder = store / name / repository.numbers_of(store, name, number)[0]
     manifest = manifests.read(folder)
     if as_json:
         print_json(manifest)
@@ -104,6 +126,15 @@ def show_command(name: str, version: str | None, as_json: bool) -> None:
     width = max(40, min(card.WIDTH, shutil.get_terminal_size((card.WIDTH, 24)).columns))
     for line in card.lines(manifest, _checked(folder, manifest), width):
         click.echo(line)
+    for use in choice.uses(chosen, number):
+        click.echo(_USES[use])
+
+
+_USES = {
+    "pinned": "It is pinned: it answers, whatever is published after it.",
+    "split": "It is in the split: it shares the traffic with others.",
+    "shadow": "It is the shadow: it gets a copy of the traffic.",
+}
 
 
 def _checked(folder: Path, manifest: Manifest) -> str:
@@ -152,7 +183,9 @@ def verify_command(name: str | None, version: str | None, url: str | None, timeo
         for result in results:
             mark = "✗" if result["reason"] else "✓"
             good = f"the same at {url}" if url else "verified"
-            click.echo(f"{mark} {result['name']} version {result['version']}: {result['reason'] or good}")
+            used = ", ".join(result["chosen"])
+            used = f" ({used})" if used else ""
+            click.echo(f"{mark} {result['name']} version {result['version']}{used}: {result['reason'] or good}")
     bad = sum(1 for result in results if result["reason"])
     if bad:
         those = "the version" if len(results) == 1 else f"{bad} of {len(results)} versions"
@@ -169,9 +202,11 @@ def _ways(url: str | None, timeout: float) -> Iterator[Callable[[Path], object]]
         yield lambda folder: remote.verify(manifests.read(folder))
 
 
-def _result(way: Callable[[Path], object], store: Path, name: str, number: str) -> dict[str, str | None]:
+def _result(way: Callable[[Path], object], store: Path, name: str, number: str) -> dict[str, Any]:
+    result: dict[str, Any] = {"name": name, "version": number, "reason": None, "chosen": []}
     try:
+        result["chosen"] = choice.uses(choice.read(store / name), number)
         way(store / name / number)
     except (ArtifactError, RemoteError) as error:
-        return {"name": name, "version": number, "reason": str(error)}
-    return {"name": name, "version": number, "reason": None}
+        result["reason"] = str(error)
+    return result

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tepal import bulk, repository
+from tepal import bulk, choice, repository
 from tepal.cli.output import as_json_option, count, print_json
 from tepal.errors import ArtifactError, NotReady
 from tepal.notes import Note
@@ -29,7 +29,12 @@ SHOWN = 5  # warnings
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="The file of predictions; it is replaced."
 )
-@click.option("--version", "number", metavar="N", help="The version that answers.  [default: the newest that may serve]")
+@click.option(
+    "--version",
+    "number",
+    metavar="N",
+    help="The version that answers.  [default: the one that was chosen, else the newest that may serve]",
+)
 @click.option(
     "--keep", metavar="COLUMN", multiple=True, help="Carry a column of INPUT along, an id say; may be given again."
 )
@@ -96,12 +101,12 @@ def predict_command(
 
 
 def _version(name: str, number: str | None) -> Version:
-    """The version to ask, or else the newest that may serve. Raises NotFound and NotReady."""
+    """The version to ask, or else the one that was chosen, or the newest that may serve. Raises NotFound and NotReady."""
     store = store_from_environ()
     numbers = repository.numbers_of(store, name, number)
     mismatch = os.environ.get("ALLOW_VERSION_MISMATCH", "").strip().lower() in ("true", "1", "yes", "on")
     reasons = []
-    for candidate in reversed(numbers):
+    for candidate in choice.candidates(choice.read(store / name), numbers) if number is None else numbers:
         try:
             version = repository.load(store / name / candidate, allow_version_mismatch=mismatch)
         except ArtifactError as error:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 import tepal
-from tepal import environment, examples, known, opened
+from tepal import choice, environment, examples, known, opened
 from tepal import manifest as manifests
 
 
@@ -53,6 +53,7 @@ _MANY: dict[str, Any] = {"multiple": True, "default": ()}
 @click.option(
     "--meta", metavar="KEY=VALUE", help="Anything else for its card: run=17, commit=3f2a.", callback=_pairs, **_MANY
 )
+@click.option("--promote", is_flag=True, help="Pin the new version, as `tepal promote` does.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script to read.")
 def publish_command(
     file: Path,
@@ -64,6 +65,7 @@ def publish_command(
     rows: Literal["independent", "sequence"],
     metrics: list[tuple[str, str]],
     meta: list[tuple[str, str]],
+    promote: bool,
     as_json: bool,
 ) -> None:
     """Publish the model in FILE (a pickle, joblib's or .skops) as the next version of NAME.
@@ -88,11 +90,17 @@ def publish_command(
         metrics={key: _number_or_text(value) for key, value in metrics},
         meta=dict(meta),
         code=code,
+        promote=promote,
     )
     if as_json:
         click.echo(msgspec.json.encode({"name": name, "version": published.version, "path": str(published.path)}).decode())
         return
-    click.echo(f"Published {name} version {published.version} in {published.path}/")
+    click.echo(f"Published {name} version {published.version} in {published.path}/{', pinned' if promote else ''}")
+    pinned = choice.read(published.path.parent).pinned
+    if pinned not in (None, str(published.version)):
+        click.echo(
+            f"Version {pinned} is pinned and goes on answering; for this one: tepal promote {name} {published.version}"
+        )
     click.echo("Once served, ask it:")
     click.echo(f"  curl -X POST http://127.0.0.1:8080/models/{name}/predict -d {_example(published.path)}")
 

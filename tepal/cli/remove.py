@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import click
 
-from tepal import artifact, repository
-from tepal.errors import ArtifactError
+from tepal import artifact, choice, repository
+from tepal.errors import ArtifactError, RepositoryError
 from tepal.publish import store_from_environ
+
+_FIRST = {
+    "pinned": "is pinned; first let another answer: tepal promote {name} latest",
+    "split": "is in the split; first end that: tepal promote {name} latest",
+    "shadow": "is the shadow; first end that: tepal shadow {name} off",
+}
 
 
 @click.command("remove", epilog="Example: tepal remove iris 3")
@@ -16,10 +22,12 @@ def remove_command(name: str, version: str) -> None:
     """Remove a version of a model for good, without asking.
 
     With its last version the model is gone. The number is not given to another version while the model has any.
-    A running service goes on with what it has loaded.
+    A running service drops it within a second. One that was chosen to answer, or as the shadow, is not removed.
     """
     store = store_from_environ()
     repository.numbers_of(store, name, version)
+    for use in choice.uses(choice.read(store / name), version):
+        raise RepositoryError(f"version {version} of '{name}' {_FIRST[use].format(name=name)}")
     try:
         left = artifact.remove(store / name, version)
     except OSError as error:

@@ -16,7 +16,8 @@ from tepal.publish import store_from_environ
 def requirements_command(as_json: bool) -> None:
     """Print the exact packages that the models need, as a file for pip. The build of the image installs them.
 
-    The newest version of each model counts; MODELS, a comma list, limits it to the named models.
+    The version of each model counts that was chosen to answer, all of a split and the shadow too; else the newest.
+    MODELS, a comma list, limits it to the named models.
 
     Example: tepal requirements > r.txt && pip install -r r.txt
     """

@@ -127,8 +127,9 @@ class Load:
 
     def _ask(self, connection: http.client.HTTPConnection, identity: str, question: Question) -> tuple[int, bool, bytes]:
         """Status, whether the answer is to this very request, and body; status 0 where the connection broke."""
+        headers = {"X-Request-ID": identity, "X-Client-ID": identity}  # each a client of its own, where there is a split
         try:
-            connection.request("POST", self._path, json.dumps(question.row), {"X-Request-ID": identity})
+            connection.request("POST", self._path, json.dumps(question.row), headers)
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:

@@ -27,6 +27,9 @@ def test_list_as_json_has_what_the_service_lists(tepal, served, store):
         "name": "iris",
         "default_version": "1",
         "versions": ["1"],
+        "pinned": None,
+        "split": None,
+        "shadow": None,
         "task": "classification",
         "rows": "independent",
         "reason": None,
@@ -98,7 +101,7 @@ def test_verify_as_json_exits_as_it_does_for_a_person(tepal, store, tmp_path):
 
     assert (good.returncode, json.loads(good.stdout)) == (
         0,
-        {"versions": [{"name": "iris", "version": "1", "reason": None}]},
+        {"versions": [{"name": "iris", "version": "1", "reason": None, "chosen": []}]},
     )
     assert bad.returncode == 1
     assert json.loads(bad.stdout)["versions"][0]["reason"].startswith("model.pkl is damaged")
