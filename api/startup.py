@@ -33,7 +33,8 @@ def text(settings: Settings, repository: Repository) -> str:
             continue
         manifest = model.default.manifest
         checks = f"sha256 and versions verified, {len(manifest.golden.rows)} golden rows replayed"
-        lines.append(f"  ✓ {model.name} version {model.default.number}: {manifest.task}, {checks}")
+        chosen = f" ({', '.join(words)})" if (words := model.choice.words) else ""
+        lines.append(f"  ✓ {model.name} version {model.default.number}{chosen}: {manifest.task}, {checks}")
         lines.extend(f"    caution: {caution}" for caution in model.default.cautions)
     lines.extend(f"  · {name}: served by replicas of its own" for name in repository.elsewhere)
     if not repository.names:

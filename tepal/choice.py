@@ -40,6 +40,16 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     shadow: str | None = None
     before: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> list[str]:
+        """What is chosen, for a line of text: ``pinned``, ``split 1=90 2=10``, ``shadow 3``; empty where nothing is."""
+        words = []
+        if self.split:
+            words.append(f"split {' '.join(f'{number}={self.split[number]:g}' for number in sorted(self.split, key=int))}")
+        elif self.pinned is not None:
+            words.append("pinned")
+        return words if self.shadow is None else [*words, f"shadow {self.shadow}"]
+
     def side(self, name: str, client: str) -> str | None:
         """The version of the split that a client of the model ``name`` always gets; None without a split.
 

@@ -62,6 +62,7 @@ def _shown(model: Model, default_name: str | None) -> dict[str, Any]:
         "name": model.name,
         "reason": None,
         "version": default.number,
+        "chosen": model.choice.words,
         "manifest": manifest,
         "columns": manifest.signature.columns,
         "path": "/predict" if model.name == default_name else f"/models/{model.name}/predict",

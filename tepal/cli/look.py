@@ -59,11 +59,7 @@ def list_command(as_json: bool) -> None:
 
 
 def _chosen(model: dict[str, Any]) -> str:
-    split = model["split"] or {}
-    words = [f"split {' '.join(f'{number}={weight:g}' for number, weight in split.items())}"] if split else []
-    words += ["pinned"] if model["pinned"] and not split else []
-    words += [f"shadow {model['shadow']}"] if model["shadow"] else []
-    return ", ".join(words)
+    return ", ".join(Choice(model["pinned"], model["split"] or {}, model["shadow"]).words)
 
 
 def _listed(store: Path, name: str, numbers: Sequence[str]) -> dict[str, Any]:

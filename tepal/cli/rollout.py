@@ -54,7 +54,13 @@ def _shares(ctx: click.Context, option: click.Parameter, text: str) -> list[floa
     help="Of the rows compared that may differ.",
 )
 @click.option(
-    "--url", "urls", multiple=True, default=["http://127.0.0.1:8080"], show_default=True, help="Of a replica; of each."
+    "--url",
+    "urls",
+    multiple=True,
+    default=["http://127.0.0.1:8080"],
+    show_default=True,
+    metavar="URL",
+    help="Of a replica; may be given again.",
 )
 def rollout_command(
     name: str,
@@ -71,7 +77,8 @@ def rollout_command(
     What the old version still answers is asked of the new one too, as its shadow, and compared.
 
     After 100 % the version is pinned; after steps that end below, the split stays. Where it goes back, all that was
-    chosen is as before, and the exit code is 1. Ctrl-C goes back too. Too little traffic is told, and no reason to.
+    chosen is as before, and the exit code is 1. Ctrl-C goes back too. Where too little traffic comes to judge, it says so
+    and goes on.
     """
     home = home_of(name)
     replicas = [Remote(url, rollout.TIMEOUT) for url in urls]

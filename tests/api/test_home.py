@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
 
+from api.pages import home
+from tepal import Repository, choice
 from tests.parts import need
 from tests.transports import over_http
 from tests.wire import request
@@ -73,3 +76,13 @@ def test_a_browser_shows_it_styled_and_within_its_width(served, width, tmp_path)
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
     assert "<title>border 1px overflow false</title>" in shown
+
+
+def test_it_shows_which_version_was_chosen(store, tmp_path):
+    copy = shutil.copytree(store, tmp_path / "store")
+    assert "pinned" not in home.page(Repository.open(copy), "http://127.0.0.1").body.decode()
+    choice.promote(copy / "iris", "1")
+
+    html = home.page(Repository.open(copy), "http://127.0.0.1").body.decode()
+
+    assert '<span class="tag">version 1</span><span class="tag">pinned</span>' in html

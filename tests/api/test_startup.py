@@ -12,8 +12,9 @@ import threading
 from api import startup
 from api.__main__ import taken
 from api.settings import Settings
-from tepal import Repository
+from tepal import Repository, choice
 from tests.api.test_settings import run
+from train import iris
 
 
 def report(store, **environ):
@@ -90,3 +91,14 @@ def test_asking_whether_a_port_is_free_accepts_nobody():
         asking.join()
 
     assert refused == 2000
+
+
+def test_it_says_which_version_was_chosen(store, tmp_path):
+    copy = shutil.copytree(store, tmp_path / "store")
+    iris.run("svm", iris.ALGORITHMS["svm"], copy)
+    choice.promote(copy / "iris", "1")
+    choice.shadow(copy / "iris", "2")
+
+    assert "✓ iris version 1 (pinned, shadow 2): classification" in report(copy)
+    choice.split(copy / "iris", {"1": 90, "2": 10})
+    assert "✓ iris version 1 (split 1=90 2=10, shadow 2): classification" in report(copy)

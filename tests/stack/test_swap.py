@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tepal import publish
 from tests import servers
+from tests.models import Hoard
 from tests.parts import FAULT_SECONDS as SECONDS
 from tests.servers import ROOT
 from tests.stack.load import RATE, Load
@@ -32,12 +38,19 @@ def _shared(tmp_path):
 @contextlib.contextmanager
 def two_replicas(store: Path) -> Iterator[int]:
     """nginx before two gunicorns of two workers over the same repository; its port."""
+    with replicated(store) as (door, _):
+        yield door.port
+
+
+@contextlib.contextmanager
+def replicated(store: Path) -> Iterator[tuple[servers.Server, list[servers.Server]]]:
+    """The same, as nginx and the two gunicorns."""
     with (
         servers.gunicorn(store) as one,
         servers.gunicorn(store) as other,
         servers.nginx([f"127.0.0.1:{one.port}", f"127.0.0.1:{other.port}"]) as door,
     ):
-        yield door.port
+        yield door, [one, other]
 
 
 def tepal(store: Path, *arguments: str) -> str:
@@ -79,25 +92,58 @@ def stale(load: Load, promotions: list[tuple[float, float, str]]) -> list[str]:
     return found
 
 
-def test_promoted_back_and_forth_under_load_nothing_fails_and_nothing_is_stale(shared):
+@pytest.mark.parametrize("killing", [False, True], ids=["alone", "while workers are killed"])
+def test_promoted_back_and_forth_under_load_nothing_fails_and_nothing_is_stale(killing, shared):
     promotions = []
-    with two_replicas(shared) as port:
+    kills = 0
+    with replicated(shared) as (door, replicas):
         tepal(shared, "promote", "iris", "1")
         promotions.append((0.0, 0.0, "1"))
-        with Load(port, rate=RATE) as load:
+        with Load(door.port, rate=RATE) as load:
             end = time.monotonic() + SECONDS
             number = "1"
             while time.monotonic() < end:
-                time.sleep(2)
+                for _ in range(2):
+                    time.sleep(1)
+                    if killing:
+                        kill_one_of(random.choice(replicas))
+                        kills += 1
                 number = "2" if number == "1" else "1"
                 began = time.monotonic()
                 tepal(shared, "promote", "iris", number)
                 promotions.append((began, time.monotonic(), number))
-    print(load, f"{len(promotions)} promotions")
+    print(load, f"{len(promotions)} promotions, {kills} kills")
 
     assert load.failures == []
     assert stale(load, promotions) == []
     assert {version for _, _, version in load.versions} == {"1", "2"}
+
+
+def kill_one_of(replica: servers.Server) -> None:
+    """A worker of it, with no chance to end what it does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(random.choice(replica.workers()), signal.SIGKILL)
+
+
+def test_a_large_version_that_appears_does_not_slow_the_answers(shared, tmp_path):
+    """Each process loads it aside, from a file of 64 MiB, in the midst of its requests."""
+    versions = int(max(SECONDS / 4, 2))
+    aside = tmp_path / "aside"
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for _ in range(versions):
+        publish(Hoard(table=64 * 1024 * 1024).fit(rows, rows[:, 0]), name="large", X=rows, store=aside)
+    with replicated(shared) as (door, _):
+        with Load(door.port, rate=RATE, path="/models/iris/predict") as quiet:
+            time.sleep(2 * versions)
+        (shared / "large").mkdir()
+        with Load(door.port, rate=RATE, path="/models/iris/predict") as busy:
+            for number in range(1, versions + 1):
+                (aside / "large" / str(number)).rename(shared / "large" / str(number))
+                time.sleep(2)
+        wait_for(lambda: str(versions) in ask(door.port, "/models/large", "GET")[1]["versions"])
+    print(f"quiet: {quiet}; {versions} versions: {busy}; p99 {busy.p99 / quiet.p99:.1f} × quiet")
+
+    assert (quiet.failures, busy.failures) == ([], [])
 
 
 def test_a_version_that_appears_under_load_answers_within_seconds_and_no_request_fails(shared):
