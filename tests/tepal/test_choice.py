@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tepal import choice
-from tepal.choice import Choice, Chosen
+from tepal.choice import Changed, Choice, Chosen
 from tepal.errors import ArtifactError, NotFound
 from train import iris
 
@@ -86,6 +86,32 @@ def test_a_split_that_moves_on_is_rolled_back_in_one_step(home):
         choice.split(home, {"1": 100 - share, "2": share})
 
     assert choice.rollback(home).pinned == "3"
+
+
+def test_a_promotion_that_ends_a_split_is_rolled_back_to_what_was_before_the_split(home):
+    choice.promote(home, "1")
+    choice.split(home, {"1": 0, "2": 100})
+    choice.promote(home, "2")
+
+    assert choice.rollback(home) == Choice("1", before=("3",))
+
+
+def test_a_rollback_passes_over_versions_that_are_gone(home):
+    for number in ("1", "2", "1"):
+        choice.promote(home, number)
+    shutil.rmtree(home / "2")
+
+    assert choice.rollback(home) == Choice("1", before=("3",))
+
+
+def test_a_choice_is_only_replaced_where_it_is_what_was_thought(home):
+    first = choice.promote(home, "1")
+    choice.replace(home, [Choice(), first], Choice("2"))
+
+    with pytest.raises(Changed, match="somebody else has chosen for model 'iris'"):
+        choice.replace(home, [Choice(), first], Choice("3"))
+
+    assert choice.read(home) == Choice("2")
 
 
 def test_a_shadow_stays_until_it_answers_itself_or_is_ended(home):
@@ -211,9 +237,19 @@ def test_the_file_is_small_and_plain(home):
     assert [path.name for path in home.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("pairs", [["1"], ["x=1"], ["1=x"], ["1=-1"], ["1=inf"], ["1=nan"], ["1=0", "2=0"]])
-def test_weights_that_are_none(pairs):
-    with pytest.raises(ValueError, match=r"is not VERSION=WEIGHT|weight|could not convert"):
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        *[
+            ([pair], "is not VERSION=WEIGHT")
+            for pair in ("1", "x=1", "1=x", "1=-1", "1=inf", "1=nan", "1=1e10", "01=1", "1=")
+        ],
+        (["1=0", "2=0"], "at least one weight must be above 0"),
+        (["1=1", "1=2"], "version 1 is there twice"),
+    ],
+)
+def test_weights_that_are_none(pairs, reason):
+    with pytest.raises(ValueError, match=reason):
         choice.weights_of(pairs)
 
 

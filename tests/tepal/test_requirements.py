@@ -85,6 +85,46 @@ def test_the_newest_version_of_a_model_counts_and_an_older_one_that_cannot_serve
     ]
 
 
+def choose(store, name, **chosen):
+    (store / name / "serving.json").write_text(json.dumps(chosen))
+
+
+def test_the_version_that_was_chosen_counts_in_the_place_of_the_newest(repository):
+    store, add = repository
+    add("churn", 1, packages=OLD)
+    add("churn", 2, packages=packages())
+    choose(store, "churn", pinned="1")
+
+    needed = requirements.read(store)
+
+    assert needed.packages == OLD
+    assert needed.notes == [
+        f"only the chosen version of a model counts: 'churn' version 2, which needs scikit-learn {SKLEARN}, will not serve"
+    ]
+
+
+def test_all_versions_of_a_split_and_the_shadow_must_fit(repository):
+    store, add = repository
+    add("churn", 1, packages=packages(pandas="3.1.1"))
+    add("churn", 2, packages=packages(lightgbm="4.6.0"))
+    add("churn", 3, packages=packages(xgboost="3.0.0"))
+    add("churn", 4, packages=OLD)
+    choose(store, "churn", split={"1": 90, "2": 10}, shadow="3")
+
+    needed = requirements.read(store)
+
+    assert needed.packages == {"lightgbm": "4.6.0", "pandas": "3.1.1", "scikit-learn": SKLEARN, "xgboost": "3.0.0"}
+    assert needed.needed_by["scikit-learn"] == ["churn"]
+    choose(store, "churn", pinned="1", shadow="4")
+    with pytest.raises(ArtifactError) as caught:
+        requirements.read(store)
+    assert str(caught.value) == (
+        f"no image can hold what the chosen versions of 'churn' need: 'churn' version 4 needs scikit-learn 1.7.2, 'churn' "
+        f"version 1 needs scikit-learn {SKLEARN}; choose one that answers alone: tepal promote churn VERSION, and tepal "
+        f"shadow churn off"
+    )
+
+
 def test_a_version_that_cannot_be_read_is_left_out_and_named(repository):
     store, add = repository
     add("churn", packages=packages())

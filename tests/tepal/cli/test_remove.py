@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import shutil
 
 import pytest
@@ -11,6 +9,9 @@ from sklearn.linear_model import LinearRegression
 
 import tepal as library
 from tests import servers
+from tests.stack.containers import wait_until
+from tests.transports import over_http
+from tests.wire import request
 
 
 @pytest.fixture(name="copied")
@@ -59,15 +60,13 @@ def test_what_is_not_there_is_refused(tepal, copied):
     assert len(list((copied / "line").iterdir())) == 3
 
 
-def test_a_running_service_goes_on_with_what_it_has_loaded(tepal, store, tmp_path):
+def test_a_running_service_drops_it_by_itself(tepal, store, tmp_path):
     shutil.copytree(store / "iris", tmp_path / "iris")
+    shutil.copytree(store / "people", tmp_path / "people")
     with servers.gunicorn(tmp_path) as server:
+        send = over_http(server.port)
+        assert send(request("POST", "/predict", "[5,3,1,0.2]")).status == 200
         assert tepal("remove", "iris", "1", model_store=tmp_path).returncode == 0
 
-        connection = http.client.HTTPConnection("127.0.0.1", server.port)
-        connection.request("POST", "/predict", b"[5,3,1,0.2]")
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-
-    assert answer["predictions"] == ["setosa"]
-    assert list(tmp_path.iterdir()) == []
+        wait_until(lambda: send(request("GET", "/models/iris")).status == 404, server.log.read_text, seconds=10)
+        assert send(request("GET", "/models/people")).status == 200
