@@ -21,7 +21,7 @@ from tests.transports import over_http
 from tests.wire import request
 
 MANY = 20
-KINDS = (lambda: SVC(), lambda: make_pipeline(StandardScaler(), LogisticRegression()), lambda: DecisionTreeClassifier())
+KINDS = (SVC, lambda: make_pipeline(StandardScaler(), LogisticRegression()), DecisionTreeClassifier)
 
 
 @pytest.fixture(scope="module", name="many")
