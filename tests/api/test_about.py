@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -69,6 +70,18 @@ def test_the_card_says_what_a_model_takes_and_answers(transport, target):
     assert card["self_test"]["result"] == "passed"
     assert len(card["sha256"]["model.pkl"]) == 64
     assert card["trained"]["packages"]["scikit-learn"]
+
+
+def test_the_card_of_a_model_says_what_was_chosen_and_what_came(transport):
+    transport(request("POST", "/models/people/predict", "[]"))
+
+    traffic = get(transport, "/models/people").json["traffic"]
+
+    assert (traffic["pinned"], traffic["split"], traffic["shadow"]) == (None, None, None)
+    assert datetime.fromisoformat(traffic["started"]) <= datetime.now(UTC)
+    asked = traffic["since_start"]["1"]
+    assert asked["requests"] >= asked["client_errors"] >= 1
+    assert asked["server_errors"] == 0
 
 
 @pytest.mark.parametrize("name", ["iris", "iris-logistic", "people", "stall", "temper", "words"])

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 
 from tests import documents, servers
 from tests.models import Stall
+from tests.servers import ROOT
 from tests.stack.containers import wait_until
 from tests.transports import over_http
-from tests.wire import request
+from tests.wire import request, same_text
+from train import iris
 
 OF_THE_API, OF_NGINX = (json.loads(line) for line in documents.page("docs/operations.md").blocks("json")[0].splitlines())
 
@@ -74,3 +80,54 @@ def test_a_model_s_fault_ends_as_the_table_says(fault, path, body, short):
         wait_until(lambda: bool(set(server.workers()) - set(before)), server.log.read_text, seconds=10)
     for _ in range(4):
         assert over_http(door.port)(request("POST", "/models/iris/predict", "[5.9,3.0,5.1,1.8]")).status == 200
+
+
+@pytest.fixture(scope="module", name="two")
+def _two(tmp_path_factory):
+    """What `make run` makes, and a second version of iris; and the service over it."""
+    store = tmp_path_factory.mktemp("two") / "model"
+    for name in ("svm", "logistic", "svm"):
+        iris.run(name, iris.ALGORITHMS[name], store)
+    with servers.gunicorn(store) as server:
+        yield store, server
+
+
+def test_the_commands_on_versions_say_what_is_shown(two):
+    """In the order of the page; what was chosen after one command is so for the next."""
+    store, server = two
+    blocks = documents.page("docs/operations.md").blocks("text")
+    shown = [pair for block in blocks for pair in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)]
+    assert len(shown) == 10
+    environ = {**os.environ, "MODEL_STORE": str(store), "PYTHONPATH": str(ROOT)}
+    day = re.compile(r"\d{4}-\d\d-\d\d")
+    for command, output in shown:
+        here = command.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace(".venv/bin/python", sys.executable)
+        here = here.replace("curl ", "curl --silent --show-error ")
+        done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, check=True, env=environ)
+        same_text(day.sub("a day", output), day.sub("a day", done.stdout))
+
+
+def test_every_metric_that_is_served_is_in_the_table(served):
+    text = over_http(served.port)(request("GET", "/metrics")).body.decode()
+    kept = {name for name in re.findall(r"^# TYPE (\S+)", text, re.MULTILINE) if name.startswith(("tepal_", "process_"))}
+    section = documents.page("docs/operations.md").section("What it counts")
+
+    assert set(re.findall(r"`((?:tepal|process)_\w+)`", section)) == kept
+
+
+def test_a_rollout_prints_lines_like_those_shown(two):
+    store, server = two
+    (shown,) = [block for block in documents.page("docs/operations.md").blocks("text") if "12:00:00" in block]
+
+    def tepal(*arguments):
+        command = [sys.executable, "-m", "tepal", *arguments]
+        environ = {"MODEL_STORE": str(store), "PATH": ""}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+    tepal("promote", "iris", "1")
+    said = tepal("rollout", "iris", "2", "--steps", "5,25,50,100", "--every", "0.2", "--url", server.url)
+    first = re.compile(r"^\d\d:\d\d:\d\d  ")
+    lines, written = ([first.sub("", line) for line in text.splitlines()] for text in (shown, said))
+
+    assert lines[0].replace("60 s", "0.2 s") == written[0]
+    assert [line.split(":")[0] for line in lines[1:5]] == [line.split(":")[0] for line in written[1:5]]

@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 
+import numpy as np
 import pytest
 
 from tepal import ArtifactError, artifact, repository
@@ -189,3 +190,21 @@ def test_a_file_that_everyone_may_write_is_a_caution(version):
 
     (caution,) = repository.load(version).cautions
     assert caution.startswith("model.pkl can be written by every user")
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024 - 1, 256 * 1024, 5_000_000])
+def test_what_is_read_in_pieces_is_what_was_pickled(size):
+    """Bytes, arrays in one block and scattered ones, and what comes after them."""
+    array = np.random.default_rng(size).random(size // 8)
+    value = {"bytes": array.tobytes(), "array": array, "part": array[::2], "last": "whole"}
+
+    for protocol in (2, 5):
+        loaded = artifact.load(pickle.dumps(value, protocol))
+        assert (loaded["bytes"], loaded["last"]) == (value["bytes"], "whole")
+        assert np.array_equal(loaded["array"], array)
+        assert np.array_equal(loaded["part"], array[::2])
+
+
+def test_a_pickle_that_is_cut_short_cannot_be_opened():
+    with pytest.raises(ArtifactError, match=r"model.pkl cannot be opened"):
+        artifact.load(pickle.dumps(bytes(1_000_000))[:-10])
