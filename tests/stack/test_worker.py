@@ -15,7 +15,7 @@ import pytest
 
 from tests import servers
 from tests.models import Stall
-from tests.stack.refusals import HEAD, ask, check
+from tests.stack.refusals import HEAD, ask, check, stall
 
 
 def post(port: int, row: list[float], path: str = "/models/stall/predict") -> tuple[int, dict, float]:
@@ -64,6 +64,43 @@ def test_a_model_that_never_returns_is_answered_for_at_the_deadline_and_its_work
         wait_until(lambda: worker not in server.workers())
         (line,) = [line for line in lines(server) if line.get("request_id") == body["request_id"]]
         assert (line["status"], line["model"], line["version"], line["rows"]) == (504, "stall", "1", 1)
+
+
+AGAIN = b"X-Tepal-Again: 1\r\nHost"
+
+
+def test_a_request_that_was_sent_before_is_begun_audibly(store):
+    """The first bytes of its answer come before it is computed, and the rest after, be it from whomever."""
+    with servers.gunicorn(store, TIMEOUT="1", WEB_CONCURRENCY="1") as server:
+        for seconds, status in ((0.3, 200), (60, 504)):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+                client.sendall(stall(seconds, Stall.SLEEPS).replace(b"Host", b"X-Request-ID: mine\r\n" + AGAIN))
+                assert client.recv(65536) == b"HTTP/1."
+                assert client.recv(65536).startswith(b"1 %d " % status)
+        assert [line["request_id"] for line in lines(server) if line.get("message", "").startswith("asked again")] == [
+            "mine"
+        ] * 2
+
+
+def test_every_answer_to_a_request_that_was_sent_before_is_whole(store):
+    """With and without a body; refusals; and the next one on the connection."""
+    with servers.gunicorn(store, WEB_CONCURRENCY="1") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        for method, path, body, status in (
+            ("POST", "/models/iris/predict", "[5.9,3.0,5.1,1.8]", 200),
+            ("HEAD", "/models", None, 200),
+            ("POST", "/models/iris/predict", "[", 400),
+            ("POST", "/nowhere", "[]", 404),
+            ("GET", "/livez", None, 200),
+        ):
+            for headers in ({}, {"X-Tepal-Again": "1"}):
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                response.read()
+                assert response.status == status
+        connection.request("GET", "/livez", headers={"X-Tepal-Again": "1", "If-None-Match": "*"})
+        assert connection.getresponse().status == 304
+        connection.close()
 
 
 def wait_until(true, seconds=10):

@@ -71,6 +71,36 @@ def test_a_named_model_that_is_not_there_is_a_state(folder):
         repository.find("rose")
 
 
+def test_a_model_that_others_serve_is_known_and_not_loaded(folder):
+    repository = Repository.open(folder, elsewhere=["iris", "rose"])
+
+    assert list(repository.models) == ["iris-logistic"]
+    assert repository.elsewhere == {"iris": ["1", "2", "10", "11"], "rose": []}
+    assert repository.names == ["iris", "iris-logistic", "rose"]
+    for name in ("iris", "rose"):
+        with pytest.raises(NotReady, match=f"model '{name}' has replicas of its own"):
+            repository.find(name)
+    with pytest.raises(NotFound, match=r"did you mean 'rose'. there is iris, iris-logistic, rose"):
+        repository.find("roses")
+    with pytest.raises(NotReady, match="model 'iris' has replicas of its own"):
+        Repository.open(folder, elsewhere=["iris"], default_model="iris").find()
+
+
+def test_a_version_that_comes_of_a_model_that_others_serve_is_listed(folder):
+    repository = Repository.open(folder, elsewhere=["iris"])
+    shutil.copytree(folder / "iris" / "1", folder / "iris" / "12")
+
+    assert repository.refresh() == []
+    assert repository.elsewhere["iris"][-1] == "12"
+
+
+def test_whoever_serves_a_model_of_others_by_name_is_one_of_them(folder):
+    repository = Repository.open(folder, names=["iris"], elsewhere=["iris", "iris-logistic"])
+
+    assert repository.find("iris").number == "10"
+    assert list(repository.elsewhere) == ["iris-logistic"]
+
+
 def test_a_model_without_a_good_version_says_why(folder):
     for number in ("1", "2", "10"):
         shutil.rmtree(folder / "iris" / number)
