@@ -21,14 +21,16 @@ train: .venv/serve ## train Iris again, as the next version of both models
 examples: .venv/train ## train every example model: epidemic, forecast, income, iris, language
 	@for name in epidemic forecast income iris language; do $(BIN)/python -m train $$name || exit 1; done
 
-# The tests that run in containers wait for them most of the time: they run beside the others, and are shown after them.
+# The tests that run in containers wait for them most of the time, so the library's own run beside them, and are shown
+# first. Those that put processes under load come last, with the machine to themselves.
 CONTAINERS := tests/deploy tests/stack/test_compose.py tests/stack/test_image.py $(wildcard tests/stack/test_container_*.py)
 
 test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skipped where they are missing
 	@shown=$$(mktemp); $(BIN)/python -m pytest $(CONTAINERS) >"$$shown" 2>&1 & pid=$$!; \
 	trap 'kill $$pid; exit 1' INT TERM; \
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(CONTAINERS)); one=$$?; \
-	wait $$pid; other=$$?; cat "$$shown"; rm "$$shown"; exit $$((one + other))
+	$(BIN)/python -m pytest --ignore=tests/stack --ignore=tests/deploy; one=$$?; \
+	wait $$pid; two=$$?; cat "$$shown"; rm "$$shown"; \
+	$(BIN)/python -m pytest tests/stack $(addprefix --ignore=,$(CONTAINERS)); exit $$((one + two + $$?))
 
 check: lint test ## everything that must hold before a change goes in
 
