@@ -15,6 +15,7 @@ import msgspec
 
 from api.message import Response
 from tepal import Repository, __version__
+from tepal.manifest import Manifest
 from tepal.repository import Model
 
 _HERE = Path(__file__).parent
@@ -67,6 +68,12 @@ def _shown(model: Model, default_name: str | None) -> dict[str, Any]:
         "columns": manifest.signature.columns,
         "path": "/predict" if model.name == default_name else f"/models/{model.name}/predict",
         "example": shlex.quote(msgspec.json.encode(manifest.example).decode()),
-        "answer": msgspec.json.encode((manifest.golden.alone or manifest.golden.together).predictions[0]).decode(),
+        "answer": msgspec.json.encode(_answer(manifest)).decode(),
         "metrics": {key: value for key, value in manifest.metrics.items() if isinstance(value, (int, float))},
     }
+
+
+def _answer(manifest: Manifest) -> Any:
+    """What the model answers to the example; of a sequence to its last row, since the first may want a history."""
+    golden = manifest.golden
+    return golden.together.predictions[-1] if golden.alone is None else golden.alone.predictions[0]

@@ -7,8 +7,11 @@ import shlex
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 
+import tepal
 from api.pages import home
 from tepal import Repository, choice
 from tests.parts import need
@@ -86,3 +89,23 @@ def test_it_shows_which_version_was_chosen(store, tmp_path):
     html = home.page(Repository.open(copy), "http://127.0.0.1").body.decode()
 
     assert '<span class="tag">version 1</span><span class="tag">pinned</span>' in html
+
+
+class Before(RegressorMixin, BaseEstimator):
+    """Answers a row with the value of the row before it."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = 1
+        return self
+
+    def predict(self, X):
+        return np.concatenate([[np.nan], np.asarray(X, dtype=float)[:-1, 0]])
+
+
+def test_a_sequence_shows_what_its_last_row_gets(tmp_path):
+    rows = np.arange(100.0).reshape(-1, 1)
+    tepal.publish(Before().fit(rows), name="before", X=rows, rows="sequence", store=tmp_path)
+
+    html = home.page(Repository.open(tmp_path), "http://127.0.0.1:8080").body.decode()
+
+    assert "It answers 98.0 to the last row." in html
