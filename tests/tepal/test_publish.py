@@ -167,7 +167,7 @@ elif step == "second file":
     write = artifact._write_file
     artifact._write_file = lambda path, data: write(path, data) if path.suffix == ".pkl" else dies()
 elif step == "rename":
-    artifact._flush = dies
+    artifact.flush = dies
 X = np.array([[0.0], [1.0]])
 tepal.publish(DummyRegressor().fit(X, X[:, 0]), name="m", X=X, store=store)
 """
