@@ -39,7 +39,7 @@ def test_a_script_reads_json(tepal, served):
     assert result.returncode == 0
     assert json.loads(result.stdout) == {
         "url": f"{served.url}/",
-        "versions": [{"name": "iris", "version": "1", "reason": None}],
+        "versions": [{"name": "iris", "version": "1", "reason": None, "chosen": []}],
     }
 
 
