@@ -245,8 +245,8 @@ def _old(tmp_path_factory):
     folder = containers.checkout(tmp_path_factory.mktemp("old"), "old")
     run("docker", "build", "--quiet", "--tag", OLD_TAG, "-", input=OLD_PYTHON)
     (folder / "old.py").write_text(OLD_SCRIPT)
-    mounts = ("--volume", f"{folder}:/work", "--volume", f"{ROOT / 'tepal'}:/work/tepal:ro", "--workdir", "/work")
-    mine = ("--user", f"{os.getuid()}:{os.getgid()}", "--env", "PYTHONPATH=/work", "--env", "PYTHONDONTWRITEBYTECODE=1")
+    mounts = ("--volume", f"{folder}:/place", "--volume", f"{ROOT / 'tepal'}:/place/tepal:ro", "--workdir", "/place")
+    mine = ("--user", f"{os.getuid()}:{os.getgid()}", "--env", "PYTHONPATH=/place", "--env", "PYTHONDONTWRITEBYTECODE=1")
     return folder, json.loads(run("docker", "run", "--rm", *mounts, *mine, OLD_TAG, "/venv/bin/python", "old.py"))
 
 
@@ -398,8 +398,8 @@ print(json.dumps(model.predict_proba(X[:5]).tolist()))
 
 def in_a_folder(image, folder, *command):
     """Run a command in the image's environment, with a folder of the user's own as the working directory."""
-    mount = ("--volume", f"{folder}:/work", "--workdir", "/work", "--user", f"{os.getuid()}:{os.getgid()}")
-    environ = ("--env", "PYTHONPATH=/app", "--env", "MODEL_STORE=/work/store")
+    mount = ("--volume", f"{folder}:/place", "--workdir", "/place", "--user", f"{os.getuid()}:{os.getgid()}")
+    environ = ("--env", "PYTHONPATH=/app", "--env", "MODEL_STORE=/place/store")
     return run("docker", "run", "--rm", *mount, *environ, "--entrypoint", command[0], image, *command[1:])
 
 
