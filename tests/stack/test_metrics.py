@@ -245,7 +245,10 @@ def expressions() -> list[str]:
 
 def test_every_name_in_the_dashboard_and_the_alerts_is_one_that_is_served(served):
     over_http(served.port)(request("POST", "/predict", "[5.9,3.0,5.1,1.8]"))
-    text = over_http(served.port)(request("GET", "/metrics")).body.decode()
+    deadline = time.monotonic() + 10
+    while 'column="' not in (text := over_http(served.port)(request("GET", "/metrics")).body.decode()):
+        assert time.monotonic() < deadline, "rows are counted by column within a second or two"
+        time.sleep(0.1)
     known = set()
     for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE):
         known |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "histogram" else {name}
