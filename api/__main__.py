@@ -1,4 +1,4 @@
-"""``python -m api`` serves the model repository with gunicorn."""
+"""``python -m api`` serves the model repository with gunicorn; so does ``python -m api serve``, as SageMaker says it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def main() -> None:
     if sys.argv[1:] == ["--env-example"]:
         print(env_example(), end="")
         sys.exit(0)
-    if sys.argv[1:]:
+    if sys.argv[1:] == ["--requests-http"]:
+        print(requests_of(Settings.from_environ(os.environ)), end="")
+        sys.exit(0)
+    if sys.argv[1:] not in ([], ["serve"]):
         print(usage())
         sys.exit(0 if sys.argv[1] in ("-h", "--help") else 2)
     try:
@@ -51,10 +54,18 @@ def taken(host: str, port: int) -> str | None:
     return None
 
 
+def requests_of(settings: Settings) -> str:
+    """The file of requests to the default model."""
+    from api import requests_http
+    from tepal import Repository
+
+    return requests_http.text(Repository.open(settings.model_store, names=settings.models).find().manifest)
+
+
 def usage() -> str:
     """The help text, from the same table as the settings."""
     lines = [
-        "Usage: python -m api",
+        "Usage: python -m api [serve]",
         "",
         "Serves the model repository with gunicorn. Settings are environment variables:",
         "",
@@ -62,8 +73,14 @@ def usage() -> str:
     for setting in SETTINGS:
         default = f" (default {setting.default})" if setting.default else ""
         lines.append(f"  {setting.variable:<24}{setting.means.replace('`', '')}{default}")
-    example = "Example: PORT=9000 MODELS=iris python -m api"
-    return "\n".join([*lines, "", "--env-example prints a file of them for Docker Compose.", "", example])
+    lines += [
+        "",
+        "--env-example prints a file of them for Docker Compose.",
+        "--requests-http prints requests to the default model, for the REST clients of VS Code and JetBrains.",
+        "",
+        "Example: PORT=9000 MODELS=iris python -m api",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from api import negotiate, shadow
 from api.message import JSON, Context, Request, Response, json_response
+from api.metrics import Totals
 from api.pages import home
 from tepal import NotFound, Repository, __version__
 from tepal.repository import BadVersion, Model, Version
@@ -16,8 +17,9 @@ from tepal.signature import Column
 def root(context: Context, request: Request) -> Response:
     """A page for a browser, a short JSON object for everyone else."""
     if negotiate.answer_type(request.headers.get("accept", ""), (JSON, "text/html")) == "text/html":
-        return home.page(context.repository, f"http://{request.headers.get('host', '127.0.0.1')}")
-    return json_response({"status": "alive", "name": "tepal", "models": context.repository.names})
+        return home.page(request)
+    alive = json_response({"status": "alive", "name": "tepal", "models": context.repository.names})
+    return alive.with_headers({"Vary": "Accept"})
 
 
 def version(context: Context, request: Request) -> Response:
@@ -31,7 +33,9 @@ def models(context: Context, request: Request) -> Response:
     return json_response(
         {
             "models": [
-                _listed(repository.models[name]) if name in repository.models else _listed_elsewhere(repository, name)
+                _listed(repository, repository.models[name])
+                if name in repository.models
+                else _listed_elsewhere(repository, name)
                 for name in repository.names
             ]
         }
@@ -60,12 +64,16 @@ def _traffic(context: Context, model: Model) -> dict[str, Any]:
     if choice.shadow is not None:
         told["shadow"] = shadow.report(context.metrics, model.name, choice.shadow)
     told["started"] = datetime.fromtimestamp(context.metrics.started, UTC).isoformat()
-    told["since_start"] = {
-        number: context.metrics.totals(model.name, number)._asdict()
-        for number, version in model.versions.items()
-        if isinstance(version, Version)
-    }
+    told["since_start"] = _since_start(context, model)
     return told
+
+
+def _since_start(context: Context, model: Model) -> dict[str, dict[str, int]]:
+    """By number: of the versions that serve, and of those that another worker has loaded, which this one has not yet."""
+    serving = {number for number, version in model.versions.items() if isinstance(version, Version)}
+    asked = context.metrics.totals(model.name)
+    numbers = sorted(serving | (asked.keys() - model.versions.keys()), key=int)
+    return {number: asked.get(number, Totals(0, 0, 0))._asdict() for number in numbers}
 
 
 def version_card(context: Context, request: Request, name: str, number: str) -> Response:
@@ -78,10 +86,11 @@ def version_card(context: Context, request: Request, name: str, number: str) -> 
     return json_response(_card(context, found))
 
 
-def _listed(model: Model) -> dict[str, Any]:
+def _listed(repository: Repository, model: Model) -> dict[str, Any]:
     default = model.default
     listed: dict[str, Any] = {
         "name": model.name,
+        "default": model.name == repository.default_name,
         "default_version": default and default.number,
         "versions": list(model.versions),
         "task": default and default.manifest.task,
@@ -95,6 +104,7 @@ def _listed(model: Model) -> dict[str, Any]:
 def _listed_elsewhere(repository: Repository, name: str) -> dict[str, Any]:
     return {
         "name": name,
+        "default": name == repository.default_name,
         "default_version": None,
         "versions": repository.elsewhere[name],
         "task": None,
@@ -114,6 +124,7 @@ def _card(context: Context, version: Version | BadVersion) -> dict[str, Any]:
         "task": manifest.task,
         "estimator": manifest.estimator,
         "runtime": version.runtime.name,
+        "compiled": _compiled(version),
         "rows": manifest.rows,
         "signature": {"columns": [_column(column) for column in manifest.signature.columns]},
         "outputs": manifest.outputs,
@@ -135,6 +146,14 @@ def _card(context: Context, version: Version | BadVersion) -> dict[str, Any]:
     if version.cautions:
         card["cautions"] = version.cautions
     return card
+
+
+def _compiled(version: Version) -> dict[str, Any]:
+    """The proof of the compiled form that answers, or why none does."""
+    recorded = version.manifest.runtime
+    if version.not_compiled is not None or recorded is None:
+        return {"reason": version.not_compiled}
+    return {"proof": recorded.proof}
 
 
 def _column(column: Column) -> dict[str, Any]:

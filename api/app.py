@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any
 
 import flask
+from werkzeug.http import HTTP_STATUS_CODES
 
-from api import observe
+from api import observe, routes
 from api.answer import answer
 from api.drift import Drift
 from api.errors import BodyTooLarge
-from api.message import Context, Request
+from api.message import Context, Request, Response
 from api.metrics import CHANGES, Metrics
 from api.query import parse as parse_query
 from api.server.slots import most
@@ -23,9 +25,45 @@ from tepal.repository import Change
 
 Environ = dict[str, Any]
 
+_STATUS = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
+
 # How much of a body that is too large is read all the same, as a multiple of the limit, and in blocks of how many bytes.
 DISCARDED = 4
 BLOCK = 64 * 1024
+
+
+class App(flask.Flask):
+    """Flask, for which every path goes to the route table in ``routes.py``, which other servers share.
+
+    Nothing is redirected, and an unknown path or method gets our error, not Flask's page.
+    """
+
+    def __init__(self, context: Context):
+        super().__init__("api", static_folder=None)
+        self.context = self.extensions["tepal"] = context
+
+    def wsgi_app(self, environ: Environ, start_response: Any) -> Any:
+        """The answer, without the session, the contexts and the signals that Flask makes for each request.
+
+        Nobody here asks for them, and they cost as much as a prediction. An application that was given hooks has them all.
+        """
+        if self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs:
+            return super().wsgi_app(environ, start_response)
+        response = self._answer(environ)
+        headers = list(response.headers.items())
+        if response.status != HTTPStatus.NOT_MODIFIED:
+            headers.append(("Content-Length", str(len(response.body))))
+        start_response(_STATUS[response.status], headers)
+        return [response.body] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+    def dispatch_request(self) -> flask.Response:
+        """The same as Flask's own answer."""
+        response = self._answer(flask.request.environ)
+        return flask.Response(response.body, response.status, response.headers)
+
+    def _answer(self, environ: Environ) -> Response:
+        read = partial(read_body, environ, self.context.settings.max_body_mb)
+        return answer(self.context, _request(environ), read, environ.get("tepal.exchange"))
 
 
 def create_app(settings: Settings | None = None) -> flask.Flask:
@@ -37,23 +75,13 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         elsewhere=settings.rooms,
         default_model=settings.default_model,
         allow_version_mismatch=settings.allow_version_mismatch,
+        runtime=settings.runtime,
     )
     metrics = Metrics(1 + most(settings.web_concurrency))
     repository.on_change = partial(_changed, metrics)
-    context = Context(settings, repository, metrics, Drift(metrics.tally), Shadow(metrics))
-    app = flask.Flask("api", static_folder=None)
-    app.extensions["tepal"] = context
-
-    # Every path goes to the route table in `routes.py`, which other servers share. Answered before Flask's own
-    # dispatch, so that nothing is redirected and an unknown path or method gets our error, not Flask's page.
-    @app.before_request
-    def answer_request() -> flask.Response:
-        environ = flask.request.environ
-        read = partial(read_body, environ, settings.max_body_mb)
-        response = answer(context, _request(environ), read, environ.get("tepal.exchange"))
-        return flask.Response(response.body, response.status, response.headers)
-
-    return app
+    repository.on_error = partial(observe.log_exception, identity="-")
+    drift, shadow = Drift(metrics.tally), Shadow(metrics)
+    return App(Context(settings, repository, metrics, drift, shadow, routes.of_platform(settings)))
 
 
 def _changed(metrics: Metrics, change: Change) -> None:
@@ -70,10 +98,9 @@ def _changed(metrics: Metrics, change: Change) -> None:
 
 
 def _request(environ: Environ) -> Request:
-    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):  # CGI's two exceptions
-        if environ.get(key):
-            headers[key.replace("_", "-").lower()] = environ[key]
+    headers = environ.get("tepal.headers")  # of our own worker; another server has them under WSGI's keys alone
+    if headers is None:
+        headers = {name: value for key, value in environ.items() if value and (name := _header(key))}
     query_string = environ.get("QUERY_STRING", "")
     query, fault = parse_query(query_string.encode("latin-1")) if query_string else ({}, None)
     return Request(
@@ -84,6 +111,16 @@ def _request(environ: Environ) -> Request:
         query_fault=fault,
         address=environ.get("REMOTE_ADDR", ""),
     )
+
+
+@lru_cache(maxsize=256)
+def _header(key: str) -> str:
+    """The lower-case name of the header that WSGI's key means; empty for any other key. CGI has two exceptions."""
+    if key.startswith("HTTP_"):
+        key = key[5:]
+    elif key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        return ""
+    return key.replace("_", "-").lower()
 
 
 def read_body(environ: Environ, limit_mb: int) -> bytes:

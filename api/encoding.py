@@ -1,7 +1,8 @@
-"""Content-Encoding: a body as it was before a client compressed it, never larger than the limit."""
+"""Content-Encoding: a body as it was before a client compressed it, never larger than the limit; and an answer as gzip."""
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Iterator
 
@@ -30,6 +31,25 @@ def inflate(body: bytes, content_encoding: str, limit_mb: int) -> bytes:
     if not body:
         return body  # its format says that it is empty
     return b"".join(_members(memoryview(body), limit_mb))
+
+
+def wants_gzip(accept_encoding: str) -> bool:
+    """Whether a client asks for gzip and nothing else. To most, which name all that they could read, it is no matter."""
+    return accept_encoding.strip().lower() == "gzip"
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a client names gzip among what it can read, and not with a weight of 0."""
+    for item in accept_encoding.lower().split(","):
+        coding, _, weight = item.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "x-gzip", "*"):
+            return weight.strip("0.") != "" or not weight
+    return False
+
+
+def compress(body: bytes) -> bytes:
+    """The body as gzip: fast, and the same bytes for the same body."""
+    return gzip.compress(body, compresslevel=1, mtime=0)
 
 
 def _members(body: memoryview, limit_mb: int) -> Iterator[bytes]:

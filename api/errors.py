@@ -5,20 +5,25 @@ The library's errors carry facts and no status; the few that only HTTP knows are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from api import observe
-from api.message import Response, json_response
+from api.message import JSON, Response
 from tepal import Invalid, Malformed, ModelError, NotFound, NotReady
+from tepal.errors import NotInstalled, TooLarge
 
 
 class MethodNotAllowed(Exception):
     """The path is there and does not take this method."""
 
-    def __init__(self, method: str, allowed: Iterable[str]):
+    def __init__(self, method: str, allowed: Iterable[str], shape: Shape | None = None):
+        """shape: of the dialect whose path it is."""
         self.allowed = ", ".join(allowed)
+        self.shape = shape
         super().__init__(f"this path does not take {method[:20]}; it takes {self.allowed}")
 
 
@@ -68,7 +73,9 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     MethodNotAllowed: (405, "method_not_allowed"),
     RequestTimeout: (408, "request_timeout"),
     BodyTooLarge: (413, "body_too_large"),
+    TooLarge: (413, "body_too_large"),
     UnsupportedMediaType: (415, "unsupported_media_type"),
+    NotInstalled: (415, "unsupported_media_type"),
     Invalid: (422, "invalid_input"),
     ModelError: (500, "model_error"),
     NotReady: (503, "not_ready"),
@@ -80,7 +87,16 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
 RETRY_AFTER = {NotReady: "5", Overloaded: "1"}
 
 
-def respond(error: Exception, request_id: str) -> Response:
+# How a dialect says an error: its own status and body, made of those that ``respond`` would send.
+Shape = Callable[[int, dict[str, Any]], tuple[int, dict[str, Any]]]
+
+
+def of_protocol(status: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """As the protocols of others have it: what is wrong with the rows is a bad request."""
+    return (400 if status == 422 else status), body
+
+
+def respond(error: Exception, request_id: str, shape: Shape | None = None) -> Response:
     """The answer to an exception. What only the operator may know goes to the log, under the request id."""
     status, code = _status(error)
     message = str(error).encode(errors="replace").decode()  # a model's own words may hold half a surrogate pair
@@ -93,13 +109,14 @@ def respond(error: Exception, request_id: str) -> Response:
         body["details"] = error.details
         if error.total > len(error.details):
             body["details_total"] = error.total
-    response = json_response(body, status)._replace(code=code)
-    response = response._replace(headers={**response.headers, "Cache-Control": "no-cache"})  # it may be mended
+    if shape is not None:
+        status, body = shape(status, body)
+    headers = {"Content-Type": JSON, "Cache-Control": "no-cache"}  # it may be mended
     if isinstance(error, MethodNotAllowed):
-        return response._replace(headers={**response.headers, "Allow": error.allowed})
+        headers["Allow"] = error.allowed
     if type(error) in RETRY_AFTER:
-        return response._replace(headers={**response.headers, "Retry-After": RETRY_AFTER[type(error)]})
-    return response
+        headers["Retry-After"] = RETRY_AFTER[type(error)]
+    return Response(status, headers, msgspec.json.encode(body), code=code)
 
 
 # Code by status where it is not the status's phrase as Python has it: 3.13 gave 414 the one of RFC 9110.

@@ -5,6 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+# What is imported and loaded now stays (see ``on_starting``): to look through it for garbage again and again takes a
+# tenth of the start.
+gc.disable()
+
 # Before numpy is imported: one thread a request (see tepal/runtime/sklearn.py). An operator's own value stands.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
@@ -49,9 +53,11 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # The control socket can stop the server, and needs a place to write that a read-only container has not.
 control_socket_disable = True
 
-# Only the headers of HTTP itself are believed, not those that would set a path's prefix or a scheme.
+# Only the headers of HTTP itself are believed, not those that would set a path's prefix or a scheme, whoever sends them: so
+# no client's address need be looked up.
 forwarder_headers = ""
-forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarded_allow_ips = "*"
 limit_request_line = 8190  # bytes, the most that gunicorn takes
 
 # The application writes one line a request; gunicorn tells of trouble only.
@@ -67,6 +73,7 @@ def on_starting(server: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
     Slot.make(most(workers))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,16 +18,20 @@ JSON = "application/json"
 
 
 class Context(NamedTuple):
-    """What every request may need and none may change, but for the counts."""
+    """What every request may need and none may change, but for the counts.
+
+    routes: those of this service alone, as ``routes.of_platform`` makes them.
+    """
 
     settings: Settings
     repository: Repository
     metrics: Metrics
     drift: Drift
     shadow: Shadow
+    routes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """path: percent-decoded. query: every value of each key. headers: by lower-case name. body: as sent.
 
     check: to be called before anything that costs; raises where the answer would come in vain. It takes facts for the log.
@@ -50,7 +55,7 @@ class Request(NamedTuple):
         return named or self.headers.get("x-forwarded-for") or self.address
 
 
-class Response(NamedTuple):
+class Response(msgspec.Struct, frozen=True):
     """facts: what the log line of this request tells besides (model, version, rows). stages: seconds of decode, predict
     and encode, of a prediction. code: of an error.
     """
@@ -61,6 +66,10 @@ class Response(NamedTuple):
     facts: Mapping[str, Any] = {}
     stages: tuple[float, ...] = ()
     code: str = ""
+
+    def with_headers(self, more: Mapping[str, str]) -> Response:
+        """The same with more headers."""
+        return msgspec.structs.replace(self, headers={**self.headers, **more})
 
 
 def json_response(value: Any, status: int = 200, **facts: Any) -> Response:

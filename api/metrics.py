@@ -90,6 +90,18 @@ IN_PROGRESS = Family("tepal_requests_in_progress", "gauge", "Requests that run o
 WAITING = Family("tepal_requests_waiting", "gauge", "Requests that wait for a thread.")
 WORKERS = Family("tepal_workers", "gauge", "Worker processes.")
 REPLACED = Family("tepal_workers_replaced_total", "counter", "Worker processes that ended, for whatever reason.")
+SUSPECTS = Family(
+    "tepal_requests_suspected",
+    "gauge",
+    "Requests that are computed a second time, because a process ended under them.",
+    _VERSION,
+)
+LOST = Family(
+    "tepal_requests_lost_total",
+    "counter",
+    "Requests that ended a second process; nginx answers them with 500.",
+    _VERSION,
+)
 CHANGES = Family(
     "tepal_model_changes_total",
     "counter",
@@ -108,6 +120,12 @@ SHADOW_PAIRS = Family(
     "counter",
     "Rows on which a shadow version differs, by the label that was answered and the shadow's.",
     (*_SHADOW, "answered", "other"),
+)
+SHADOW_SUSPECTS = Family(
+    "tepal_shadow_rows_in_progress", "gauge", "Rows that a shadow version is asked now, and may end its process on.", _SHADOW
+)
+SHADOW_LOST = Family(
+    "tepal_shadow_lost_total", "counter", "Processes that ended while they asked a shadow version.", _SHADOW
 )
 SHADOW_GAP = Family(
     "tepal_shadow_difference_total",
@@ -128,9 +146,13 @@ FAMILIES = (
     WAITING,
     WORKERS,
     REPLACED,
+    SUSPECTS,
+    LOST,
     CHANGES,
     SHADOW_ROWS,
     SHADOW_PAIRS,
+    SHADOW_SUSPECTS,
+    SHADOW_LOST,
     SHADOW_GAP,
 )
 _BY_NAME = {family.name: family for family in FAMILIES}
@@ -138,7 +160,10 @@ _AT_ONCE = tuple(family for family in FAMILIES if not family.labels)  # shown as
 
 
 class Totals(NamedTuple):
-    """Of one version since the start of the service: requests, and those of them answered with 4xx and with 5xx."""
+    """Of one version since the start of the service: requests, and those of them answered with 4xx and with 5xx.
+
+    What ended its process twice is among the last: nginx has answered it.
+    """
 
     requests: int
     client_errors: int
@@ -165,15 +190,24 @@ class Metrics:
                 self._cells(family)
 
     def leave(self, place: int) -> None:
-        """The process of ``place`` is dead: its gauges are nobody's. In the master."""
+        """The process of ``place`` is dead: its gauges are nobody's, and its suspects are guilty. In the master."""
         for key, cells in self.tally.records(place):
-            family = _BY_NAME.get(msgspec.json.decode(key)[0])
+            name, *labels = msgspec.json.decode(key)
+            family = _BY_NAME.get(name)
+            if family is SUSPECTS and cells[0]:
+                self.add(LOST, *labels, amount=cells[0])
+            if family is SHADOW_SUSPECTS and cells[0]:
+                self.add(SHADOW_LOST, *labels)
+                self.add(SHADOW_ROWS, *labels, "failed", amount=cells[0])
             if family is not None and family.kind == "gauge":
                 cells[0] = 0.0
         self.add(REPLACED)
 
     def add(self, family: Family, *labels: str, amount: float = 1.0) -> None:
-        """Count in a counter. labels: values in the family's order, each from a known set."""
+        """Count in a counter, or in a gauge that several threads change.
+
+        labels: values in the family's order, each from a known set.
+        """
         with self._lock:
             self._cells(family, *labels)[0] += amount
 
@@ -207,24 +241,24 @@ class Metrics:
         with self._lock:
             answers = self._answers.get(key) or self._bind(key)
             answers.requests[0] += 1
-            _observe(answers.duration, SECONDS, seconds)
-            _observe(self._queue, QUICK_SECONDS, waited)
             if code:
                 answers.errors[0] += 1
-            if stages:
-                for cells, part in zip(answers.stages, stages):
-                    _observe(cells, QUICK_SECONDS, part)
-                _observe(answers.rows, ROWS, facts["rows"])
+            values = (seconds, waited, *stages, facts["rows"]) if stages else (seconds, waited)
+            for cells, bounds, value in zip(answers.histograms, answers.bounds, values):
+                cells[bisect_left(bounds, value)] += 1
+                cells[-1] += value
 
     def _bind(self, key: tuple[Any, ...]) -> _Answers:
         method, route, *version, status, code = ["" if value is None else str(value) for value in key]
         is_known = bool(version[0])
+        histograms = [self._cells(DURATION, route, *version), self._queue]
+        if is_known:
+            histograms += [self._cells(STAGES, stage, *version) for stage in ("decode", "predict", "encode")]
+            histograms.append(self._cells(REQUEST_ROWS, *version))
         bound = self._answers[key] = _Answers(
             self._cells(REQUESTS, method, route, *version, status),
-            self._cells(DURATION, route, *version),
             self._cells(ERRORS, code, *version) if code else _NONE,
-            [self._cells(STAGES, stage, *version) for stage in ("decode", "predict", "encode")] if is_known else (),
-            self._cells(REQUEST_ROWS, *version) if is_known else _NONE,
+            histograms,
         )
         return bound
 
@@ -235,13 +269,18 @@ class Metrics:
         """The cells of every child of a family, summed over all workers, by the values of its labels."""
         return self._all_sums().get(family.name, {})
 
-    def totals(self, model: str, version: str) -> Totals:
-        """What one version was asked and how it answered, over all workers."""
-        by_class = {"2": 0, "3": 0, "4": 0, "5": 0}
-        for (_, _, *named, status), (count,) in self.sums(REQUESTS).items():
-            if named == [model, version]:
+    def totals(self, model: str) -> dict[str, Totals]:
+        """What each version of a model that was asked was asked and how it answered, over all workers, by its number."""
+        sums = self._all_sums()
+        asked: dict[str, dict[str, int]] = {}
+        for (_, _, name, number, status), (count,) in sums.get(REQUESTS.name, {}).items():
+            if name == model:
+                by_class = asked.setdefault(number, dict.fromkeys("2345", 0))
                 by_class[status[0]] += int(count)
-        return Totals(sum(by_class.values()), by_class["4"], by_class["5"])
+        for (name, number), (lost,) in sums.get(LOST.name, {}).items():
+            if name == model:
+                asked.setdefault(number, dict.fromkeys("2345", 0))["5"] += int(lost)
+        return {number: Totals(sum(found.values()), found["4"], found["5"]) for number, found in asked.items()}
 
     def _all_sums(self) -> dict[str, dict[tuple[str, ...], list[float]]]:
         found: dict[bytes, list[float]] = {}
@@ -278,13 +317,12 @@ class Metrics:
 
 
 class _Answers(NamedTuple):
-    """Where one kind of answer is counted."""
+    """Where one kind of answer is counted. histograms: of its seconds, those in the queue, its stages and its rows."""
 
     requests: Cells
-    duration: Cells
     errors: Cells
-    stages: Sequence[Cells]
-    rows: Cells
+    histograms: list[Cells]
+    bounds: tuple[tuple[float, ...], ...] = (SECONDS, QUICK_SECONDS, QUICK_SECONDS, QUICK_SECONDS, QUICK_SECONDS, ROWS)
 
 
 _NONE: Cells = memoryview(bytearray(8)).cast("d")

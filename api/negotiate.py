@@ -14,6 +14,8 @@ TEXT = "text/plain"
 CSV = "text/csv"
 JSON_LINES = "application/jsonlines"
 NPY = "application/x-npy"
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
 
 # Types that say nothing about the body: what curl -d and other clients send unless told otherwise.
 _UNSAID = ("", "application/x-www-form-urlencoded", TEXT, "application/octet-stream")
@@ -26,8 +28,9 @@ _FORMATS = {
     "application/x-jsonlines": "jsonlines",
     "application/x-ndjson": "jsonlines",
     NPY: "npy",
+    ARROW: "arrow",
+    PARQUET: "parquet",
 }
-_EXTRAS = ("application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
 _READ = f"{JSON}, {CSV}, {JSON_LINES} or {NPY}"
 
 
@@ -48,8 +51,6 @@ def body_type(content_type: str) -> str | None:
         return _FORMATS[media]
     if media.startswith("application/") and media.endswith("+json"):
         return "json"
-    if media in _EXTRAS:
-        raise UnsupportedMediaType(f"{media} needs an optional extra that is not installed here; send {_READ}")
     raise UnsupportedMediaType(f"Content-Type {media[:60]!r} is not read here; send {_READ}")
 
 

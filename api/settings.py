@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import joblib
 import msgspec
@@ -62,6 +62,13 @@ def _rooms(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*", text):
+        raise ValueError
+    return text
+
+
+_A_PATH = "a path, such as /predict"
 _A_NAME = "a model's name (1–64 of a–z, 0–9, '_', '.', '-')"
 
 SETTINGS = (
@@ -100,7 +107,11 @@ SETTINGS = (
         "READY", "all", "all or any", "`/readyz` is 200 when all models can serve, or when any can", _one_of("all", "any")
     ),
     Setting(
-        "RUNTIME", "auto", "auto or sklearn", "`auto` or `sklearn`: the estimator itself, so far", _one_of("auto", "sklearn")
+        "RUNTIME",
+        "auto",
+        "auto, sklearn or compiled",
+        "`auto`: the compiled form of a model where one is proven to answer as it does, else `sklearn`; or one of them",
+        _one_of("auto", "sklearn", "compiled"),
     ),
     Setting(
         "ALLOW_VERSION_MISMATCH",
@@ -109,6 +120,11 @@ SETTINGS = (
         "serve a model made with other library versions, if its golden rows replay",
         _yes_or_no,
     ),
+    # What platforms set, by names of their own.
+    Setting("AIP_HTTP_PORT", "", "a port, 1–65535", "Vertex AI's name of `PORT`, before which it counts", _whole(1, 65535)),
+    Setting("SAGEMAKER_BIND_TO_PORT", "", "a port, 1–65535", "SageMaker's name of it, the same", _whole(1, 65535)),
+    Setting("AIP_PREDICT_ROUTE", "", _A_PATH, "one more path on which the default model predicts, for Vertex AI", _path),
+    Setting("AIP_HEALTH_ROUTE", "", _A_PATH, "one more path that answers as `/readyz`, for Vertex AI", _path),
 )
 
 # What Docker Compose alone takes; the service itself reads none of them.
@@ -119,6 +135,7 @@ COMPOSE = (
         "METRICS_ALLOW", "none", "none, an address, or a range like 10.0.0.0/8", "who may ask nginx for `/metrics`", str
     ),
     Setting("PYTHON", "3.13", "3.11–3.14", "the Python that the image is built with, for a model that was made there", str),
+    Setting("EXTRAS", "none", "none or arrow", "`arrow`: the image has pyarrow, to read and answer Arrow and Parquet", str),
     Setting(
         "IMAGE",
         "tepal",
@@ -127,22 +144,32 @@ COMPOSE = (
         str,
     ),
 )
-_OF_THE_IMAGE = ("PORT", "HOST", "MODEL_STORE")  # settled in a container
+# Settled in a container, or by the platform that runs it.
+_NOT_OF_COMPOSE = (
+    "PORT", "HOST", "MODEL_STORE", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "AIP_PREDICT_ROUTE", "AIP_HEALTH_ROUTE"
+)  # fmt: skip
+
+# Where SageMaker puts the model.tar.gz of an endpoint, unpacked.
+SAGEMAKER_STORE = Path("/opt/ml/model")
 
 
 def env_example() -> str:
     """The text of ``.env.example``: every setting that Compose passes on, each as a comment with its default."""
     lines = ["# Settings for Docker Compose: copy this file to .env, and take the `# ` from the lines that you change."]
     for setting in (*COMPOSE, *SETTINGS):
-        if setting.variable not in _OF_THE_IMAGE:
+        if setting.variable not in _NOT_OF_COMPOSE:
             lines += ["", f"# {setting.means[0].upper()}{setting.means[1:]}.", f"# {setting.variable}={setting.default}"]
     return "\n".join([*lines, ""])
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one process, one field a variable."""
+    """The settings of one process, one field a variable. port: the one that counts."""
 
     port: int
+    aip_http_port: int | None
+    sagemaker_bind_to_port: int | None
+    aip_predict_route: str | None
+    aip_health_route: str | None
     host: str
     model_store: Path
     default_model: str | None
@@ -154,7 +181,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_requests: int
     max_body_mb: int
     ready: str
-    runtime: str
+    runtime: Literal["auto", "sklearn", "compiled"]
     allow_version_mismatch: bool
 
     @classmethod
@@ -167,8 +194,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 values[setting.variable.lower()] = setting.read(text) if text else None
             except (ValueError, KeyError):
                 raise SettingError(f"{setting.variable} is {text!r}; it takes {setting.takes}") from None
+        values["port"] = values["aip_http_port"] or values["sagemaker_bind_to_port"] or values["port"]
+        if not environ.get("MODEL_STORE", "").strip() and _holds_something(SAGEMAKER_STORE):
+            values["model_store"] = SAGEMAKER_STORE
         values["models"] = values["models"] or ()
         values["rooms"] = values["rooms"] or ()
         # joblib knows about affinity and a container's CPU quota.
         values["web_concurrency"] = values["web_concurrency"] or joblib.cpu_count()
         return cls(**values)
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -178,14 +178,17 @@ def write(home: Path, pickled: bytes, manifest: Manifest) -> tuple[int, Path]:
     return version, home / str(version)
 
 
-def remove(home: Path, version: str) -> list[str]:
+def remove(home: Path, version: str, check: Callable[[], object] = bool) -> list[str]:
     """Remove a version of the model whose folder is ``home``; with its last version the model goes too.
+
+    check: called while nobody else can choose a version or remove one; what it raises ends this.
 
     It is renamed first, so that a reader sees all of it or none; a service drops it within a second. The number is not
     given again while the model is there. Returns the numbers that are left, ascending.
     Raises OSError where it is not there, or cannot be removed.
     """
     with locked(home):
+        check()
         draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=home))
         try:
             (home / version).rename(draft / version)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tepal.manifest import Manifest
+from tepal.manifest import Compiled, Manifest
 from tepal.prediction import Output, class_key
 from tepal.signature import Column
 
@@ -165,10 +165,21 @@ def _made(manifest: Manifest, width: int) -> list[str]:
         ("by", manifest.command),
         ("with", ", ".join([f"Python {manifest.python}", *packages])),
         ("estimator", manifest.estimator),
+        ("runs", _runs(manifest.runtime)),
         *[(_spoken(key), _value(value)) for key, value in manifest.meta.items()],
         *[(f"sha256 of {file}", f"{digest[:16]}…") for file, digest in manifest.files.items()],
     ]
     return [*_heading("How it was made"), *_pairs(rows, width)]
+
+
+def _runs(recorded: Compiled | None) -> str:
+    if recorded is None:
+        return "by scikit-learn: it was published before models were compiled"
+    if recorded.proof is None:
+        return f"by scikit-learn: {recorded.reason}"
+    proof = recorded.proof
+    rows = proof.training + proof.perturbed + proof.extreme + proof.thresholds + proof.boundaries
+    return f"compiled: proven to answer {rows:,} rows as scikit-learn does, floats within {proof.largest_difference:.0e}"
 
 
 def _ask(manifest: Manifest) -> list[str]:

@@ -6,7 +6,6 @@ that what a command here has returned from is true in every process that sees th
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -75,41 +74,62 @@ class Changed(RepositoryError):
     """What is chosen is not what the caller thought: somebody else has chosen meanwhile."""
 
 
+_NO_FILE = (None, NOTHING)
+
+
 class Chosen:
     """The choice for one model, read again whenever its file was replaced."""
 
-    __slots__ = ("_choice", "_path", "_seen")
+    __slots__ = ("_is_known", "_path", "_read", "fault")
 
     def __init__(self, home: Path):
         self._path = os.fspath(home / FILE)
-        self._seen: tuple[int, int, int] | None = None
-        self._choice = NOTHING
+        # What was seen of the file, and what is chosen; in one piece, so that no thread has a half of another's.
+        self._read: tuple[tuple[int, int, int] | None, Choice] = _NO_FILE
+        self._is_known = False
+        self.fault: str | None = None  # why it was never known
+
+    def before(self) -> Choice:
+        """What was chosen when somebody last looked."""
+        return self._read[1]
 
     def now(self) -> Choice:
         """What is chosen at this moment. A file that cannot be read leaves the choice before it standing."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 half the price of Path's, on every request
+            seen = (found.st_mtime_ns, found.st_ino, found.st_size)
         except FileNotFoundError:
-            self._seen, self._choice = None, NOTHING
+            self._read, self._is_known, self.fault = _NO_FILE, True, None
             return NOTHING
         except OSError:
-            return self._choice
-        seen = (found.st_mtime_ns, found.st_ino, found.st_size)
-        if seen != self._seen:
-            with contextlib.suppress(OSError, ArtifactError):
-                # First what was seen, then what is read: what comes between is read again by the next request.
-                self._seen, self._choice = seen, read(Path(self._path).parent)
-        return self._choice
+            seen = (0, 0, 0)
+        before, choice = self._read
+        if seen == before:
+            return choice
+        # First what was seen, then what is read: what comes between is read again by the next request.
+        try:
+            choice = read(Path(self._path).parent)
+            self._is_known, self.fault = True, None
+        except ArtifactError as error:
+            self.fault = None if self._is_known else str(error)
+        self._read = (seen, choice)
+        return choice
 
 
 def read(home: Path) -> Choice:
-    """The choice for the model in the folder ``home``. Raises ArtifactError where its file is damaged."""
+    """The choice for the model in the folder ``home``. Raises ArtifactError where its file is damaged, or cannot be read."""
     try:
-        return msgspec.json.decode((home / FILE).read_bytes(), type=Choice)
+        choice = msgspec.json.decode((home / FILE).read_bytes(), type=Choice)
+        for number in filter(None, (choice.pinned, *choice.split, choice.shadow, *choice.before)):
+            if not manifests.VERSION.fullmatch(number):
+                raise msgspec.ValidationError(f"{number!r} is no version")
     except FileNotFoundError:
         return NOTHING
+    except OSError as error:
+        raise ArtifactError(f"{FILE} of model '{home.name}' cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{FILE} of model '{home.name}' is damaged: {error}") from None
+        raise ArtifactError(f"{FILE} of model '{home.name}' is damaged: {error}; promote writes it anew") from None
+    return choice
 
 
 def promote(home: Path, number: str) -> Choice:
@@ -117,16 +137,16 @@ def promote(home: Path, number: str) -> Choice:
 
     Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
     """
-    if number != "latest":
-        check(home, number)
     pinned = None if number == "latest" else number
 
     def promoted(old: Choice) -> Choice:
+        if pinned is not None:
+            check(home, pinned)
         answered = default(home, old)
         before = old.before if answered == pinned else remember(old, answered)
         return Choice(pinned, {}, None if old.shadow == pinned else old.shadow, before)
 
-    return _change(home, promoted)
+    return _change(home, promoted, anew=True)
 
 
 def rollback(home: Path) -> Choice:
@@ -156,10 +176,10 @@ def split(home: Path, weights: Mapping[str, float]) -> Choice:
 
     Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
     """
-    for number in weights:
-        check(home, number)
 
     def shared(old: Choice) -> Choice:
+        for number in weights:
+            check(home, number)
         sides = {number: weight for number, weight in weights.items() if weight > 0}
         return Choice(old.pinned, sides, old.shadow, old.before if old.split else remember(old, default(home, old)))
 
@@ -171,9 +191,13 @@ def shadow(home: Path, number: str | None) -> Choice:
 
     Raises NotFound for a version that is not there, ArtifactError for one that must not serve.
     """
-    if number is not None:
-        check(home, number)
-    return _change(home, lambda old: msgspec.structs.replace(old, shadow=number))
+
+    def shadowed(old: Choice) -> Choice:
+        if number is not None:
+            check(home, number)
+        return msgspec.structs.replace(old, shadow=number)
+
+    return _change(home, shadowed)
 
 
 def replace(home: Path, seen: Collection[Choice], new: Choice) -> Choice:
@@ -209,7 +233,7 @@ def candidates(choice: Choice, numbers: Sequence[str]) -> list[str]:
     numbers: those on disk, ascending. What was chosen is never replaced by another.
     """
     if choice.split:
-        return sorted(choice.split, key=lambda number: -choice.split[number])
+        return sorted(choice.split, key=lambda number: (-choice.split[number], int(number)))
     return list(reversed(numbers)) if choice.pinned is None else [choice.pinned]
 
 
@@ -243,11 +267,20 @@ def check(home: Path, number: str) -> None:
         raise ArtifactError(f"model '{home.name}' version {number} must not serve: {error}") from None
 
 
-def _change(home: Path, change: Callable[[Choice], Choice]) -> Choice:
-    """Replace the choice, while nobody else does. Raises RepositoryError where it cannot be written."""
+def _change(home: Path, change: Callable[[Choice], Choice], *, anew: bool = False) -> Choice:
+    """Replace the choice, while nobody else does, and nobody removes a version.
+
+    anew: where its file is damaged, as though nothing had been chosen. Raises RepositoryError where it cannot be written.
+    """
     try:
         with artifact.locked(home):
-            new = change(read(home))
+            try:
+                old = read(home)
+            except ArtifactError:
+                if not anew:
+                    raise
+                old = NOTHING
+            new = change(old)
             _write(home, msgspec.json.encode(new))
             return new
     except OSError as error:

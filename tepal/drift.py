@@ -80,13 +80,18 @@ def _spread(column: Column, array: Array) -> Spread | None:
     bins = min(BINS, len(seen) // ROWS_A_BIN)
     if bins < 2:
         return None
-    edges = (0.0,) if column.type == "boolean" else tuple(np.unique(_quantiles(seen, bins)).tolist())
+    edges = (0.0,) if column.type == "boolean" else _edges(seen, bins)
     return Spread(_shares(_count_numbers(edges, values)), edges)
 
 
-def _quantiles(seen: Floats, bins: int) -> Floats:
-    """The upper edges of all bins but the last, each a value of the training."""
-    return np.quantile(seen, np.arange(1, bins) / bins, method="inverted_cdf").astype(np.float64)
+def _edges(seen: Floats, bins: int) -> tuple[float, ...]:
+    """The upper edges of all bins but the last, each a value of the training.
+
+    Where the least value has a bin to itself, what is below it has one, too.
+    """
+    edges = np.unique(np.quantile(seen, np.arange(1, bins) / bins, method="inverted_cdf").astype(np.float64))
+    least = seen.min()
+    return tuple(([float(np.nextafter(least, -np.inf))] if edges[0] == least else []) + edges.tolist())
 
 
 def _spread_of_texts(values: list[str | None]) -> Spread | None:

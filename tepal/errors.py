@@ -3,6 +3,7 @@
 TepalError
 ├── InputError            what a caller sent cannot be used
 │   ├── Malformed         the bytes are not what they claim to be
+│   ├── TooLarge          they inflate to more than they may
 │   └── Invalid           well-formed, but not what the signature says; carries every bad cell
 ├── NotFound              no such model or version
 ├── NotReady              the model is there and may not serve (yet); carries the reason
@@ -46,6 +47,13 @@ class InputError(TepalError):
 
 class Malformed(InputError):
     """The bytes cannot be read as the format that they claim or look like."""
+
+
+class TooLarge(InputError):
+    """What the bytes inflate to is more than may be; the message names the limit and its setting."""
+
+    def __init__(self, most_mb: int):
+        super().__init__(f"the body inflates to more than {most_mb} MiB; send fewer rows at once, or raise MAX_BODY_MB")
 
 
 class Invalid(InputError):

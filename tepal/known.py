@@ -103,7 +103,7 @@ def _made_of(estimator: Any) -> Iterator[Any]:
 
 
 def _keeps_columns(step: Any) -> bool:
-    if type(step).__name__ != "SimpleImputer" or step.add_indicator:
+    if type(step).__name__ != "SimpleImputer" or step.add_indicator or not hasattr(step, "statistics_"):
         return False
     empty = np.asarray(step.statistics_ != step.statistics_)  # a column without values is left out
     return step.keep_empty_features or not empty.any()

@@ -49,6 +49,32 @@ class Golden(msgspec.Struct, frozen=True):
     scale: float = 1.0
 
 
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows a compiled form has answered as its estimator does (tepal/proof.py).
+
+    training: rows of the training; perturbed, extreme: made of these; thresholds, boundaries: on the edges of the model.
+    alone: how many of all these were asked alone too. declined: how many the form left to the estimator.
+    largest_difference: of a float, relative to it or to the output's scale in training.
+    """
+
+    training: int
+    perturbed: int
+    extreme: int
+    thresholds: int
+    boundaries: int
+    alone: int
+    declined: int
+    largest_difference: float
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the estimator has a compiled form that may answer for it: the proof, or the reason why not."""
+
+    compiled: bool
+    proof: Proof | None = None
+    reason: str | None = None
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """One published version.
 
@@ -57,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     Python can run. files: sha256 of every other file of the artifact, in hex. created: UTC, ISO 8601.
     history: how many rows a sequence model needs before the first that it can answer.
     drift: how each column was spread in training; none in a version that was published before this was kept.
+    runtime: whether a compiled form of the estimator may answer; None in a version that was published before there was one.
     """
 
     format: int
@@ -79,6 +106,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int
     history: int = 0
     drift: tuple[Spread | None, ...] = ()
+    runtime: Compiled | None = None
 
     @property
     def example(self) -> Any:

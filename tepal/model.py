@@ -23,18 +23,27 @@ class Model:
     def __init__(self, name: str, versions: Iterable[Version | BadVersion] = (), home: Path | None = None):
         self.name = name
         self.versions: dict[str, Version | BadVersion] = {}
-        self.replace(versions)
+        self._good: list[Version] = []
         self._chosen = None if home is None else Chosen(home)
-        self._last: Version | None = None
+        self._last: Version | None = None  # of those that answered by what was chosen
+        self.replace(versions)
 
     def replace(self, versions: Iterable[Version | BadVersion]) -> None:
         """Have these versions from now on. A request that is under way keeps the one that it has found."""
         self.versions = {version.number: version for version in sorted(versions, key=lambda version: int(version.number))}
+        self._good = [version for version in self.versions.values() if isinstance(version, Version)]
+        # Whether anybody has asked it or not: all workers say the same when another one that is bad is chosen.
+        self._last = self._of(self.choice) if self.versions else None
 
     @property
     def choice(self) -> Choice:
         """What was chosen by command, at this moment."""
         return NOTHING if self._chosen is None else self._chosen.now()
+
+    @property
+    def chosen(self) -> Choice:
+        """The same, when somebody last looked."""
+        return NOTHING if self._chosen is None else self._chosen.before()
 
     @property
     def default(self) -> Version | None:
@@ -46,6 +55,8 @@ class Model:
         """Why the model has no default version; None where it has one."""
         if self.default is not None:
             return None
+        if self._chosen is not None and self._chosen.fault is not None:
+            return self._chosen.fault
         pinned = self.choice.pinned
         bad = [version for version in self.versions.values() if isinstance(version, BadVersion)]
         if pinned is not None:
@@ -71,10 +82,12 @@ class Model:
         return found
 
     def _of(self, choice: Choice) -> Version | None:
-        good = [version for version in self.versions.values() if isinstance(version, Version)]
+        good = self._good
         if choice.split:
             sides = [version for version in good if version.number in choice.split]
             return max(sides, key=lambda version: choice.split[version.number], default=self._last)
         if choice.pinned is not None:
             return next((version for version in good if version.number == choice.pinned), self._last)
-        return good[-1] if good else self._last
+        if not good or (self._chosen is not None and self._chosen.fault is not None):
+            return None
+        return good[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from operator import gt, lt
 from typing import Any
 
 import msgspec
@@ -11,6 +11,9 @@ import numpy as np
 from tepal.errors import MAX_LISTED, BadCells
 from tepal.signature import Column, Signature
 from tepal.table import Array, Table
+
+# Columns up to which one row is compared value by value, faster than by NumPy.
+FEW = 16
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +43,10 @@ class Notes:
         if len(self.listed) < MAX_LISTED:
             self.listed.append(Note(row=row, column=column, message=message))
 
+    def count(self, many: int) -> None:
+        """Count warnings that are not worded."""
+        self.total += many
+
     def extend(self, others: Notes) -> None:
         """Have the warnings of ``others`` too, after one's own."""
         self.total += others.total
@@ -58,13 +65,14 @@ class SeenInTraining:
         # One comparison for the whole matrix where every column is a number: the common and the hot case.
         self._low = np.array([-np.inf if c.minimum is None else c.minimum for c in signature.columns])
         self._high = np.array([np.inf if c.maximum is None else c.maximum for c in signature.columns])
+        self._lows, self._highs = self._low.tolist(), self._high.tolist()
 
     def check(self, table: Table, notes: Notes) -> None:
         """Note every number outside its column's range and every text outside its column's categories.
 
         Raises Invalid, with the near names, for texts that the estimator itself would refuse.
         """
-        if table.matrix is not None and not ((table.matrix < self._low) | (table.matrix > self._high)).any():
+        if table.matrix is not None and not self._any_outside(table.matrix):
             return
         refused = BadCells()
         for i, column, known in self._columns:
@@ -82,18 +90,29 @@ class SeenInTraining:
                     notes.add(f"{quoted(value)} was never seen in training{hint}", row, column.name)
         refused.raise_any()
 
+    def _any_outside(self, matrix: Array) -> bool:
+        if len(matrix) == 1 and len(self._lows) <= FEW:
+            row = matrix[0].tolist()
+            return any(map(lt, row, self._lows)) or any(map(gt, row, self._highs))
+        return bool(((matrix < self._low) | (matrix > self._high)).any())
+
 
 def _note_range(column: Column, array: Array, notes: Notes) -> None:
     low, high = column.minimum, column.maximum
-    for row in _outside(array, low, high):
+    rows = _outside(array, low, high)
+    for place, row in enumerate(rows):
+        if notes.full:
+            notes.count(len(rows) - place)
+            return
         value = array[row].item() if isinstance(array[row], np.generic) else array[row]
         notes.add(f"{value!r} is outside the range {low!r}–{high!r} seen in training", row, column.name)
 
 
-def _outside(array: Array, low: Any, high: Any) -> Iterable[int]:
+def _outside(array: Array, low: Any, high: Any) -> list[int]:
     if array.dtype == object:
         return [row for row, value in enumerate(array) if value is not None and not low <= value <= high]
-    return np.flatnonzero((array < low) | (array > high)).tolist()  # NaN is neither
+    rows: list[int] = np.flatnonzero((array < low) | (array > high)).tolist()  # NaN is neither
+    return rows
 
 
 def _refuse(column: Column, row: int, value: str, refused: BadCells) -> None:

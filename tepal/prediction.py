@@ -51,7 +51,7 @@ class Prediction:
         warning in ``notes``.
         """
         columns = [plain(array) for array in self.values]
-        if notes is not None:
+        if notes is not None and any(None in column for column in columns):
             self._note_unanswered(notes)
         if len(columns) == 1:
             return columns[0]

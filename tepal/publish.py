@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from tepal import artifact, choice, drift, environment, known, selftest, trial
+from tepal import artifact, choice, drift, environment, known, proof, selftest, trial
 from tepal import manifest as manifests
 from tepal.errors import PublishError, TepalError
 from tepal.manifest import Manifest
@@ -68,7 +68,8 @@ def publish(
 
     The version appears whole or not at all, with the next number. Raises PublishError, which says what to do.
     """
-    if not manifests.NAME.fullmatch(str(name)):
+    name = str(name)
+    if not manifests.NAME.fullmatch(name):
         raise PublishError(
             f"{name!r} cannot be a model's name: 1–64 of a–z, 0–9, '_', '.', '-', the first a letter or digit"
         )
@@ -85,7 +86,7 @@ def publish(
     outputs = trial.outputs(estimator, tried, y)
     signature = trial.with_container(pickled, outputs, signature, tried)
     signature = trial.with_unseen(pickled, outputs, signature, tried)
-    tried = Table.from_columns(signature, tried.columns)
+    tried, table = Table.from_columns(signature, tried.columns), Table.from_columns(signature, arrays)
     runtime = trial.open_runtime(pickled, outputs, signature)  # what will be served is what was pickled
     predicted = trial.predict(runtime, tried)
     trial.check_same(estimator, trial.rows_of(X, picked), predicted)
@@ -94,6 +95,7 @@ def publish(
         chosen = selftest.choose(tried, predicted.labels(), rows, history)
         golden = selftest.record(signature, runtime, tried.take(chosen).records(), rows, trial.scale(predicted))
         selftest.replay(signature, trial.open_runtime(pickled, outputs, signature), golden)
+        msgspec.json.encode((signature, outputs))  # names and categories too
     except (TepalError, TypeError, ValueError) as error:
         raise PublishError(f"the rows of X cannot be sent and answered as they are: {error}") from error
     manifest = Manifest(
@@ -117,6 +119,7 @@ def publish(
         n_rows=len(table),
         history=history,
         drift=drift.measure(table),
+        runtime=proof.outcome(trial.open_runtime(pickled, outputs, signature), signature, table, golden.scale, rows),
     )
     where = store_from_environ() if store is None else Path(store)
     try:
@@ -134,16 +137,19 @@ def publish(
 def _describe(estimator: Any) -> str:
     """The estimator as one line of Python, as scikit-learn prints it."""
     try:
-        text = estimator.__repr__(N_CHAR_MAX=LONGEST)  # its own limit leaves out the middle of a pipeline
-    except TypeError:  # not scikit-learn's own repr
-        text = repr(estimator)
+        try:
+            text = estimator.__repr__(N_CHAR_MAX=LONGEST)  # its own limit leaves out the middle of a pipeline
+        except TypeError:  # not scikit-learn's own repr
+            text = repr(estimator)
+    except Exception:  # noqa: BLE001 a class of the user's own, which answers without it
+        text = type(estimator).__name__
     return " ".join(text.split())[:LONGEST]
 
 
 def _json_mapping(what: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(values or {}), enc_hook=_from_numpy))
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
         raise PublishError(f"{what} must hold JSON values: {error}") from None
     return decoded
 

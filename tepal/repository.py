@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 from tepal import manifest as manifests
 from tepal.attempts import Attempts
-from tepal.errors import ArtifactError, NotFound, NotReady
+from tepal.errors import ArtifactError, NotFound, NotReady, RepositoryError
 from tepal.model import Awaited, Model
-from tepal.version import BadVersion, Version, load
+from tepal.version import BadVersion, RuntimeName, Version, load
 
 __all__ = ["BadVersion", "Change", "Model", "Repository", "Version", "load", "versions_on_disk"]
 
@@ -24,7 +24,18 @@ LOOK_EVERY = 1.0
 # Seconds for which the first requests to a new worker wait, so that it does not answer as of the start of its master.
 FIRST_LOOK = 2.0
 
-Fingerprint = tuple[tuple[str, int, int, int], ...]
+# This process. os.getpid() is a call of the system, and this is asked for at each request.
+_here = os.getpid()
+
+
+def _forked() -> None:
+    global _here  # noqa: PLW0603
+    _here = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+Fingerprint = tuple[tuple[str, int, int, int, int, int, int], ...]
 
 
 class Change(NamedTuple):
@@ -53,19 +64,24 @@ class Repository:
         names: Sequence[str] = (),
         elsewhere: Sequence[str] = (),
         allow_version_mismatch: bool = False,
+        runtime: RuntimeName = "auto",
     ):
         """models: as they are. store: the folder to look for more in; the rest as ``open`` has it."""
         self.models = {model.name: model for model in sorted(models, key=lambda model: model.name)}
         self.on_change: Callable[[Change], Any] = bool  # told of each change, by whichever thread sees it
+        self.on_error: Callable[[Exception], Any] = bool  # told of a look that failed; the next one may not
         self._default_model = default_model
         self._store = store
         self._names = names
         # The models that others serve, with the numbers of their versions on this disk.
         self.elsewhere: dict[str, list[str]] = {name: [] for name in sorted(elsewhere) if name not in names}
         self._allow_version_mismatch = allow_version_mismatch
+        self._runtime: RuntimeName = runtime
+        self._fault: str | None = None  # why the folder cannot be looked into
         self._fingerprints: dict[tuple[str, str], Fingerprint] = {}
         self._attempts = Attempts()
         self._process = 0  # whose thread looks
+        self._began = 0.0  # when it began
         self._once = threading.Event()  # it has looked
         self._wanted = threading.Event()  # it shall look now
         self._looking = threading.Lock()
@@ -81,19 +97,22 @@ class Repository:
         elsewhere: Sequence[str] = (),
         default_model: str | None = None,
         allow_version_mismatch: bool = False,
+        runtime: RuntimeName = "auto",
     ) -> Repository:
         """Load every version of every model in the folder ``store``. Never raises because of what is in it.
 
         names: serve these models only; one that is not there is a model without versions.
         elsewhere: models that others serve; they are listed, and not loaded unless ``names`` has them.
-        default_model: the model that answers where a request names none.
+        default_model: the model that answers where a request names none. runtime: as ``load`` has it.
         """
         repository = cls(
-            default_model=default_model,
+            [Model(name, home=store / name) for name in names],
+            default_model,
             store=store,
             names=names,
             elsewhere=elsewhere,
             allow_version_mismatch=allow_version_mismatch,
+            runtime=runtime,
         )
         repository.refresh()
         return repository
@@ -106,21 +125,27 @@ class Repository:
         if self._store is None:
             return []
         with self._looking:
-            found = versions_on_disk(self._store)
-            self.elsewhere = {name: found.pop(name, []) for name in self.elsewhere}
-            wanted = {name: found.get(name, []) for name in self._names} if self._names else found
-            changes = [
-                change for name, numbers in wanted.items() for change in self._refresh_model(self._store / name, numbers)
-            ]
-            gone = [] if self._names or not self._store.is_dir() else [name for name in self.models if name not in wanted]
-            for name in gone:
-                changes += [Change(name, number, "dropped") for number in self.models[name].versions]
-            if gone:
-                self.models = {name: model for name, model in self.models.items() if name not in gone}
+            try:
+                changes = self._look(self._store)
+                self._fault = None
+            except RepositoryError as error:
+                self._fault, changes = str(error), []
         self._looks += 1
         self._tell()
         for change in changes:
             self.on_change(change)
+        return changes
+
+    def _look(self, store: Path) -> list[Change]:
+        found = versions_on_disk(store)
+        self.elsewhere = {name: found.pop(name, []) for name in self.elsewhere}
+        wanted = {name: found.get(name, []) for name in self._names} if self._names else found
+        changes = [change for name, numbers in wanted.items() for change in self._refresh_model(store / name, numbers)]
+        gone = [] if self._names or not store.is_dir() else [name for name in self.models if name not in wanted]
+        for name in gone:
+            changes += [Change(name, number, "dropped") for number in self.models[name].versions]
+        if gone:
+            self.models = {name: model for name, model in self.models.items() if name not in gone}
         return changes
 
     def _tell(self) -> None:
@@ -159,17 +184,16 @@ class Repository:
             versions[number] = loaded
             model.replace(versions.values())  # each as soon as it is there
             self._tell()
-        if home.is_dir():
-            gone = [number for number in versions if number not in numbers]
-            changes += [Change(model.name, number, "dropped") for number in gone]
-            if gone:
-                model.replace(version for number, version in versions.items() if number not in gone)
+        gone = [number for number in versions if number not in numbers] if _can_tell_what_is_gone(home) else []
+        changes += [Change(model.name, number, "dropped") for number in gone]
+        if gone:
+            model.replace(version for number, version in versions.items() if number not in gone)
         return changes
 
     def _load(self, path: Path, fingerprint: Fingerprint) -> Version | BadVersion:
         try:
             with self._attempts.attempt(f"{path}{fingerprint}"):
-                return load(path, allow_version_mismatch=self._allow_version_mismatch)
+                return load(path, allow_version_mismatch=self._allow_version_mismatch, runtime=self._runtime)
         except ArtifactError as error:
             return BadVersion(path.parent.name, path.name, str(error))
 
@@ -178,11 +202,12 @@ class Repository:
 
         By each process for itself: a thread that was started before a fork is not there after it.
         """
-        if self._process != os.getpid() and self._store is not None:
+        if self._process != _here and self._store is not None:
             with self._news:
-                if self._process != os.getpid():
+                if self._process != _here:
                     self._once.clear()
-                    self._process = os.getpid()
+                    self._began = monotonic()
+                    self._process = _here
                     looking = threading.Thread(target=_look_on, args=(weakref.ref(self),), name="looks", daemon=True)
                     looking.start()
 
@@ -192,8 +217,8 @@ class Repository:
         client: who asks, for a split between versions. patience: seconds to wait for a version that is not loaded yet.
         Raises NotFound for a name or number that is not there, NotReady for one that must not serve.
         """
-        if self._process == os.getpid() and not self._once.is_set():
-            self._once.wait(min(patience, FIRST_LOOK))
+        if self._process == _here and not self._once.is_set():
+            self._once.wait(min(patience, self._began + FIRST_LOOK - monotonic()))
         model = self.model(name) if name is not None else self._default()
         if number is None:
             return self._answering(model, client, patience)
@@ -206,12 +231,14 @@ class Repository:
         return version
 
     def _answering(self, model: Model, client: str, patience: float) -> Version:
-        until, enough = monotonic() + patience, self._looks + 2  # one look may be under way
+        until, enough = 0.0, 0
         while True:
             try:
                 return model.answering(client)
             except Awaited as awaited:
                 number = str(awaited)
+            if not enough:
+                until, enough = monotonic() + patience, self._looks + 2  # one look may be under way
             if self._looks >= enough and model.default is not None:
                 return model.default  # what was chosen is not there
             with self._news:
@@ -238,9 +265,11 @@ class Repository:
         """The name of the model that answers where a request names none; None where that is not settled."""
         if self._default_model is not None:
             return self._default_model
-        if len(self.models) == 1:
-            return next(iter(self.models))
-        return "iris" if "iris" in self.models else None
+        # Those that are served elsewhere count, so that no other answers in place of one that has moved there.
+        names = list(self.models) if self._names else self.names
+        if len(names) == 1:
+            return names[0]
+        return "iris" if "iris" in names else None
 
     def _default(self) -> Model:
         name = self.default_name
@@ -249,13 +278,13 @@ class Repository:
                 raise NotReady(f"the default model '{name}' is not in the model repository")
             return self.model(name)
         if not self.models and not self.elsewhere:
-            raise NotReady("the model repository is empty; publish a model")
+            raise NotReady(self._fault or "the model repository is empty; publish a model")
         raise NotFound(f"several models are served and none of them is the default; {self._listing('')}")
 
     def _listing(self, name: str) -> str:
         near = difflib.get_close_matches(name[:100], self.names, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        return f"{hint}there is {', '.join(self.names)}" if self.names else "the model repository is empty"
+        return f"{hint}there is {', '.join(self.names)}" if self.names else self._fault or "the model repository is empty"
 
 
 def _look_on(reference: weakref.ref[Repository]) -> None:
@@ -263,26 +292,46 @@ def _look_on(reference: weakref.ref[Repository]) -> None:
     while (repository := reference()) is not None:
         wanted = repository._wanted  # noqa: SLF001 this is a part of it
         wanted.clear()
-        repository.refresh()
+        try:
+            repository.refresh()
+        except Exception as error:  # noqa: BLE001 the next look may succeed, and without this thread there is none
+            repository.on_error(error)
         repository._once.set()  # noqa: SLF001
         del repository
         wanted.wait(LOOK_EVERY)
 
 
 def versions_on_disk(store: Path) -> dict[str, list[str]]:
-    """Names of models and numbers of their versions, ascending, as the folders say. Opens no file."""
-    if not store.is_dir():
+    """Names of models and numbers of their versions, ascending, as the folders say. Opens no file.
+
+    Raises RepositoryError where the folder cannot be looked into.
+    """
+    try:
+        homes = [home for home in store.iterdir() if manifests.NAME.fullmatch(home.name) and home.is_dir()]
+    except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise RepositoryError(f"the model repository cannot be looked into: {error.strerror}") from None
     found = {}
-    for home in sorted(store.iterdir()):
-        if home.is_dir() and manifests.NAME.fullmatch(home.name):
-            try:
-                numbers = [path.name for path in home.iterdir() if manifests.VERSION.fullmatch(path.name) and path.is_dir()]
-            except OSError:
-                numbers = ["1"]  # it cannot be looked into: loading its first version says why
-            if numbers:
-                found[home.name] = sorted(numbers, key=int)
+    for home in sorted(homes):
+        try:
+            numbers = [path.name for path in home.iterdir() if manifests.VERSION.fullmatch(path.name) and path.is_dir()]
+        except OSError:
+            numbers = ["1"]  # it cannot be looked into: loading its first version says why
+        if numbers:
+            found[home.name] = sorted(numbers, key=int)
     return found
+
+
+def _can_tell_what_is_gone(home: Path) -> bool:
+    """Whether a version of the model in the folder ``home`` that was not found is not there."""
+    try:
+        next(home.iterdir(), None)
+    except FileNotFoundError:
+        return home.parent.is_dir()
+    except OSError:
+        return False
+    return True
 
 
 def numbers_of(store: Path, name: str, number: str | None = None) -> list[str]:
@@ -308,4 +357,9 @@ def _fingerprint(path: Path) -> Fingerprint:
         found = [(entry.name, entry.stat()) for entry in os.scandir(path)]
     except OSError:
         return ()
-    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in found))
+    return tuple(
+        sorted(
+            (name, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_mode, stat.st_uid, stat.st_gid)
+            for name, stat in found
+        )
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -13,8 +13,7 @@ from threadpoolctl import threadpool_limits
 from tepal.errors import ArtifactError, TepalError
 from tepal.manifest import Answers, Golden
 from tepal.notes import Notes
-from tepal.prediction import same
-from tepal.runtime.sklearn import SklearnRuntime
+from tepal.prediction import Prediction, same
 from tepal.signature import Signature, is_missing
 from tepal.table import Table
 from tepal.wire.json import JsonReader
@@ -23,6 +22,13 @@ from tepal.wire.json import JsonReader
 TOLERANCE = 1e-9
 # Enough for an extreme, a null and a typical row of most tables, few enough to replay at every start.
 MAX_ROWS = 32
+
+
+class Runtime(Protocol):
+    """What answers a table."""
+
+    def predict(self, table: Table, probabilities: bool = True, /) -> Prediction: ...
+
 
 Ask = Callable[[list[dict[str, Any]]], Answers]
 
@@ -52,7 +58,7 @@ def choose(table: Table, answers: Sequence[Any], rows: str, history: int = 0) ->
     return sorted(list(chosen)[:MAX_ROWS])
 
 
-def record(signature: Signature, runtime: SklearnRuntime, rows: list[dict[str, Any]], kind: str, scale: float) -> Golden:
+def record(signature: Signature, runtime: Runtime, rows: list[dict[str, Any]], kind: str, scale: float) -> Golden:
     """Answer the golden rows by the way that a request takes. rows: records, at least one."""
     reader = JsonReader(signature)
     ask = partial(_together, reader, runtime)
@@ -60,7 +66,7 @@ def record(signature: Signature, runtime: SklearnRuntime, rows: list[dict[str, A
         return Golden(rows, None if kind == "sequence" else _alone(ask, rows), ask(rows), scale)
 
 
-def replay(signature: Signature, runtime: SklearnRuntime, golden: Golden) -> None:
+def replay(signature: Signature, runtime: Runtime, golden: Golden) -> None:
     """Answer the golden rows again, in the shapes in which they were recorded.
 
     Raises ArtifactError with the row, what was expected and what came, where an answer is not the same.
@@ -85,7 +91,12 @@ def check(golden: Golden, ask: Ask) -> None:
     _compare(golden, golden.together, ask(golden.rows), "in a batch")
 
 
-def _together(reader: JsonReader, runtime: SklearnRuntime, rows: list[dict[str, Any]]) -> Answers:
+def body(golden: Golden) -> bytes:
+    """The golden rows as a client would send them."""
+    return msgspec.json.encode(golden.rows)
+
+
+def _together(reader: JsonReader, runtime: Runtime, rows: list[dict[str, Any]]) -> Answers:
     prediction = runtime.predict(reader.read(msgspec.json.encode(rows), Notes()))
     return Answers(prediction.labels(), prediction.class_probabilities())
 

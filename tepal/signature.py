@@ -92,6 +92,8 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
     elif isinstance(examples, (list, tuple)) and examples and all(isinstance(item, str) for item in examples):
         container, named = "list", [("text", examples)]
     elif _is_text(examples):
+        if isinstance(examples, list):
+            examples = np.array(examples, dtype=object)  # or else a missing one is the text "nan"
         container, named = ("series" if hasattr(examples, "iloc") else "vector"), [("text", examples)]
     else:
         named = _array_columns(examples)
@@ -115,7 +117,8 @@ def derive(examples: Examples) -> tuple[Signature, list[npt.NDArray[Any]]]:
 
 def _trained_as(values: Any, dtype: str) -> str:
     trained = str(getattr(values, "dtype", dtype))
-    return "" if trained == dtype or trained.startswith(("<U", "|S")) else trained
+    # What Arrow held in training comes as NumPy's own; whether the model answers that alike is tried.
+    return "" if trained == dtype or trained.startswith(("<U", "|S")) or trained.endswith("[pyarrow]") else trained
 
 
 def _with_levels(column: Column, values: Any) -> Column:

@@ -68,7 +68,7 @@ class ParquetSink:
     def __init__(self, file: BinaryIO, outputs: Sequence[Output], probabilities: bool):
         self._pa = arrow.pyarrow()
         self._file = file
-        self._outputs = dict(zip(columns.names(outputs, probabilities=False), outputs))
+        self._outputs = outputs
         self._probabilities = probabilities
         self._schema: Any = None
         self._writer: Any = None
@@ -79,21 +79,16 @@ class ParquetSink:
         values = {**kept, **columns.of(prediction, self._probabilities, notes)}
         if self._schema is None:
             self._begin(kept, values)
-        arrays = [arrow.column(values[field.name], field.type) for field in self._schema]
-        self._waiting.append(self._pa.record_batch(arrays, schema=self._schema))
-        self._rows += len(arrays[0])
+        batch = arrow.batch(values, self._schema)
+        self._waiting.append(batch)
+        self._rows += len(batch)
         if self._rows >= GROUP:
             self._flush()
 
     def _begin(self, kept: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         from pyarrow import parquet
 
-        probability = Output("probability")
-        types = [
-            arrow.type_of(cells) if name in kept else arrow.type_of(cells, self._outputs.get(name, probability).classes)
-            for name, cells in values.items()
-        ]
-        self._schema = self._pa.schema(list(zip(values, types)))
+        self._schema = arrow.schema(values, self._outputs, kept)
         self._writer = parquet.ParquetWriter(self._file, self._schema)
 
     def _flush(self) -> None:

@@ -294,7 +294,8 @@ class ParquetSource:
     def read(self, chunk: Any, notes: Notes) -> tuple[Table, Kept]:
         keep = self._request.keep
         names = self._file.schema_arrow.names
-        table = self._reader.table(chunk, notes, self._request.strict, beside=keep, left_out=names)
+        rows = pyarrow().Table.from_batches([chunk])
+        table = self._reader.table(rows, notes, self._request.strict, beside=keep, left_out=names)
         return table, {name: chunk.column(name) for name in keep}
 
     def place(self, row: int) -> str:

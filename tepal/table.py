@@ -50,9 +50,9 @@ class Table:
         """The rows as the estimator wants them: array, pandas DataFrame, or strings in a list, a Series or an array."""
         columns = self.signature.columns
         if self.signature.container == "list":
-            return _as_trained(columns[0], self.columns[0]).tolist()
+            return as_trained(columns[0], self.columns[0]).tolist()
         if self.signature.container == "vector":
-            return _as_trained(columns[0], self.columns[0])
+            return as_trained(columns[0], self.columns[0])
         if self.signature.container == "series":
             import pandas as pd  # only where a model needs it: pandas is an extra
 
@@ -64,7 +64,7 @@ class Table:
         if self.matrix is not None and not any(column.trained_as for column in columns):
             matrix = self.matrix
         else:
-            matrix = np.column_stack([_as_trained(column, array) for column, array in zip(columns, self.columns)])
+            matrix = np.column_stack([as_trained(column, array) for column, array in zip(columns, self.columns)])
         return np.asfortranarray(matrix) if self.signature.container == "columns" else matrix
 
     def records(self) -> list[dict[str, Any]]:
@@ -76,13 +76,13 @@ class Table:
         return [dict(zip(names, row)) for row in zip(*cells)]
 
 
-def _as_trained(column: Column, array: Array) -> Array:
+def as_trained(column: Column, array: Array) -> Array:
     """The column in the dtype of training, unless that would lose what a client sent."""
     if array.dtype == object and column.missing == "nan":
         array = np.array([np.nan if value is None else value for value in array], dtype=object)
     if column.trained_as == "object":
         return array.astype(object)
-    if column.trained_as and array.dtype.kind in "fiu":
+    if column.trained_as and array.dtype.kind in "fiu" and not _is_extension(column):
         with np.errstate(over="ignore"):
             cast = array.astype(column.trained_as)
         lost = np.isinf(cast) if array.dtype.kind == "f" else cast != array
@@ -97,8 +97,8 @@ def _series(pd: Any, column: Column, array: Array) -> Any:
     if column.type == "datetime" and column.trained_as:
         return pd.Series(array).dt.tz_localize("UTC").astype(column.trained_as)
     if array.dtype == object:
-        return pd.Series(_as_trained(column, array), dtype=column.trained_as or "object")
-    return pd.Series(array, dtype=column.trained_as) if _is_extension(column) else pd.Series(_as_trained(column, array))
+        return pd.Series(as_trained(column, array), dtype=column.trained_as or "object")
+    return pd.Series(array, dtype=column.trained_as) if _is_extension(column) else pd.Series(as_trained(column, array))
 
 
 def _categorical(pd: Any, column: Column, array: Array) -> Any:

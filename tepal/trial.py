@@ -16,7 +16,7 @@ from tepal import selftest
 from tepal.errors import Invalid, ModelError, PublishError, TepalError
 from tepal.manifest import Task
 from tepal.prediction import Output, Prediction, plain, unanswered
-from tepal.runtime.sklearn import SklearnRuntime, columns_of, matrices_of
+from tepal.runtime.sklearn import SklearnRuntime, columns_of, copied, matrices_of
 from tepal.signature import Column, Signature
 from tepal.table import Array, Table
 
@@ -111,12 +111,17 @@ def check_same(estimator: Any, original: Any, served: Prediction) -> None:
 
 def _answers(estimator: Any, rows: Any, served: Prediction) -> Prediction:
     """What the estimator itself answers to the rows, as ``served`` holds it."""
+    want = any(output.probabilities for output in served.outputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names of features, for an array
-        values = columns_of(estimator.predict(rows), len(served.values[0]), len(served.outputs))
-        if not any(output.probabilities for output in served.outputs):
-            return Prediction(served.outputs, values, [None] * len(served.outputs))
-        return Prediction(served.outputs, values, matrices_of(estimator.predict_proba(rows), served.outputs))
+        try:
+            values, chances = estimator.predict(copied(rows)), estimator.predict_proba(copied(rows)) if want else None
+        except Exception as error:  # an estimator may raise anything
+            said = f"{type(error).__name__}: {error}"
+            raise PublishError(f"the model answers X as requests bring it, and not as it is: {said}") from error
+    columns = columns_of(values, len(served.values[0]), len(served.outputs))
+    none = [None] * len(served.outputs)
+    return Prediction(served.outputs, columns, none if chances is None else matrices_of(chances, served.outputs))
 
 
 def _parts_of(prediction: Prediction) -> list[Array]:
@@ -167,18 +172,20 @@ def outputs(estimator: Any, trial: Table, y: Any) -> list[Output]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names of features: the container is settled after this
         try:
-            values = estimator.predict(rows)
-        except Exception as error:  # an estimator may raise anything
+            values = estimator.predict(copied(rows))
+        except (Exception, SystemExit) as error:  # an estimator may raise anything
             raise _no_answer(estimator, trial, error) from error
         try:
-            chances = estimator.predict_proba(rows)
-        except Exception:  # noqa: BLE001 there is none, or none with these settings: the model answers without
+            chances = estimator.predict_proba(copied(rows))
+        except (Exception, SystemExit):  # noqa: BLE001 there is none, or none with these settings: it answers without
             chances = None
     try:
         shape = np.shape(values)
     except ValueError:  # lists of different lengths: columns_of says so
         shape = ()
     count = shape[1] if len(shape) == 2 else 1
+    if not count:
+        raise PublishError("the model cannot be served: it answers the rows of X with no column at all")
     names = _target_names(y, values, count)
     try:
         columns = columns_of(values, len(trial), count)
@@ -198,7 +205,7 @@ def outputs(estimator: Any, trial: Table, y: Any) -> list[Output]:
 Labels = tuple[str | int | float | bool, ...]
 
 
-def _no_answer(estimator: Any, trial: Table, error: Exception) -> PublishError:
+def _no_answer(estimator: Any, trial: Table, error: BaseException) -> PublishError:
     """What to say of an estimator that does not answer the rows of X."""
     given, names = list(trial.signature.names), getattr(estimator, "feature_names_in_", None)
     count = getattr(estimator, "n_features_in_", None)
@@ -244,7 +251,7 @@ def _components(values: Array, chances: Any) -> Labels | None:
 
 
 def _labels(classes: Any) -> Labels:
-    labels = plain(np.asarray(classes))
+    labels = plain(np.atleast_1d(np.asarray(classes)))
     for label in labels:
         if label is None:
             raise PublishError("one of the model's classes is a missing value; drop the rows without a label and fit again")
@@ -276,10 +283,10 @@ def with_container(pickled: bytes, outputs: list[Output], signature: Signature, 
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*feature names")  # it would be said at each call
-            same = all(
-                _identical(one.predict(Table.from_columns(cheaper, part.columns)), predict(other, part))
-                for part in map(trial.take, rows)
-            )
+            found = [one.predict(Table.from_columns(cheaper, part.columns)) for part in map(trial.take, rows)]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*feature names")  # of a frame whose names are numbers
+            same = all(map(_identical, found, (predict(other, part) for part in map(trial.take, rows))))
     except (TepalError, Warning):
         return signature
     return cheaper if same else signature

@@ -14,14 +14,29 @@ from api.message import Context
 from api.metrics import Metrics
 from api.settings import Settings
 from api.shadow import Shadow
-from tepal import Repository
+from tepal import Repository, proof
 from tests import estimators, models, servers, transports
+from tests import odd as odd_models
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_proofs():
+    """What tests publish in their own process is proven on fewer rows; what trainers and commands do, on as many as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "PERTURBED", 5000)
+        yield
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
     """A model repository with every model of tests/models.py."""
     return models.publish_all(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory):
+    """A model repository with every model of tests/odd.py."""
+    return odd_models.publish_all(tmp_path_factory.mktemp("odd"))
 
 
 @pytest.fixture(scope="session")

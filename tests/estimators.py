@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
@@ -67,8 +68,11 @@ from sklearn.utils import all_estimators
 from threadpoolctl import threadpool_limits
 
 import tepal
+from tepal import proof
+from tepal.prediction import same
 
 N = 60
+PERTURBED = 1000  # rows of the proof of a compiled form
 _RNG = np.random.default_rng(11)
 # Positive, because some take nothing else; of four centres, so that there is something to find.
 ROWS = np.abs(_RNG.normal(size=(N, 4)) + np.repeat(np.eye(4)[:3] * 3, N // 3, axis=0)) + 0.5
@@ -592,7 +596,9 @@ class Walk:
         if name not in self._walked:
             case = cases()[name]()
             try:
-                with threadpool_limits(1):
+                # Of hundreds of models the whole proof would take minutes, and is that of a few rows over again.
+                with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(proof, "PERTURBED", PERTURBED)
                     done: Any = tepal.publish(case.estimator, name=name, X=case.X, y=case.y, store=self.store)
             except tepal.PublishError as error:
                 done = error
@@ -664,12 +670,19 @@ def expected(case: Fitted, rows: slice) -> dict[str, Any]:
     return answers
 
 
-def assert_same(case: Fitted, rows: slice, answer: Mapping[str, Any]) -> None:
-    """Labels are equal, and of the same type; floats are equal bit for bit, which is what ``repr`` shows."""
+def assert_same(case: Fitted, rows: slice, answer: Mapping[str, Any], tolerance: float = 0.0) -> None:
+    """Labels are equal, and of the same type; floats are equal bit for bit, which is what ``repr`` shows.
+
+    tolerance: for floats that came through a compiled form, relative to the value or to the largest one.
+    """
     wanted = expected(case, rows)
     assert wanted.keys() == answer.keys() & {"predictions", "probabilities"}
     for key, value in wanted.items():
-        assert repr(value) == repr(answer[key]), key
+        if tolerance and repr(value) != repr(answer[key]):
+            scale = max([1.0, *(abs(one) for one in value if isinstance(one, float))])
+            assert all(same(one, other, scale, tolerance) for one, other in zip(value, answer[key], strict=True)), key
+        else:
+            assert repr(value) == repr(answer[key]), key
 
 
 def _plain(value: Any) -> Any:

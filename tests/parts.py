@@ -24,6 +24,7 @@ INSTALL = {
     "nginx": "apt-get install nginx",
     "envsubst": "apt-get install gettext-base",
     "chromium": "apt-get install chromium",
+    "node": "apt-get install nodejs",
     "wrk": "apt-get install wrk",
     "prometheus": "apt-get install prometheus",
     "promtool": "apt-get install prometheus",

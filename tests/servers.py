@@ -103,7 +103,7 @@ def start_nginx(folder: Path, **environ: str) -> subprocess.CompletedProcess[str
     need("envsubst")
     script = folder / "start"
     text = (ROOT / "nginx" / "start").read_text()
-    script.write_text(text.replace("/etc/nginx/", f"{ROOT}/nginx/").replace("/tmp/", f"{folder}/"))
+    script.write_text(text.replace("/tmp/", f"{folder}/").replace("/etc/nginx/", f"{ROOT}/nginx/"))
     environ = {"PATH": os.environ["PATH"], "API": "api:8080", **NGINX, **environ}
     return subprocess.run(["sh", script, "true"], env=environ, capture_output=True, text=True, check=False)
 

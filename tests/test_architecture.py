@@ -11,9 +11,9 @@ ROOT = Path(__file__).parent.parent
 
 # folder → what none of its files may import
 FORBIDDEN = {
-    "tepal": {"api", "train", "tests", "flask", "werkzeug", "gunicorn"},
-    "api": {"train", "tests", "sklearn"},
-    "train": {"api", "tests", "flask"},
+    "tepal": {"api", "train", "bench", "tests", "flask", "werkzeug", "gunicorn"},
+    "api": {"train", "bench", "tests", "sklearn"},
+    "train": {"api", "bench", "tests", "flask"},
     "model": {"tepal", "api", "train"},
 }
 ONLY_IN_APP = {"flask"}

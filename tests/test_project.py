@@ -41,7 +41,7 @@ def test_the_wheel_holds_the_library_and_the_command(tmp_path):
 
 
 def test_every_requirement_is_pinned_with_hashes():
-    for lock in ("requirements.txt", "requirements-train.txt", "requirements-dev.txt"):
+    for lock in ("requirements.txt", "requirements-arrow.txt", "requirements-train.txt", "requirements-dev.txt"):
         text = (ROOT / lock).read_text()
         entries = re.split(r"\n(?=[a-z0-9])", text)
         assert all("==" in entry and "--hash=sha256:" in entry for entry in entries), lock
@@ -52,6 +52,7 @@ def test_the_runtime_has_no_developer_tools_and_the_same_versions():
 
     assert not runtime.keys() & {"pytest", "ruff", "mypy", "hypothesis", "pandas", "setuptools", "pip"}
     assert runtime.items() <= development.items()
+    assert packages("requirements-arrow.txt").items() <= development.items()
     assert runtime["scikit-learn"]
 
 

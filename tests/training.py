@@ -15,15 +15,21 @@ ROOT = Path(__file__).parents[1]
 PRINTED = "http://127.0.0.1:8080"  # the address in what a trainer prints
 
 
-def train(store: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """``python -m train`` with these arguments, over the model repository ``store``."""
+def without_pandas(folder: Path) -> dict[str, str]:
+    """An environment in which pandas cannot be imported. folder: where to put what stands in its way."""
+    (folder / "pandas.py").write_text("raise ModuleNotFoundError(\"No module named 'pandas'\", name='pandas')")
+    return {"PYTHONPATH": str(folder)}
+
+
+def train(store: Path, *arguments: object, **environ: str) -> subprocess.CompletedProcess[str]:
+    """``python -m train`` with these arguments, over the model repository ``store``. environ: beside this process's own."""
     return subprocess.run(
         [sys.executable, "-m", "train", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "MODEL_STORE": str(store)},
+        env={**os.environ, "MODEL_STORE": str(store), **environ},
     )
 
 

@@ -160,13 +160,17 @@ def main(data: Path | None) -> None:
             f"nothing to fit: no country of {data} has {FEWEST_DEATHS} deaths and {FEWEST_DAYS} days since the first"
         )
 
-    known = X["country"].isin(list(model.curves_))
+    # The worst day of a country comes first: the first row is the example that the model card shows.
+    country = "Italy" if "Italy" in model.curves_ else next(iter(model.curves_))
+    worst = y.where(X["country"] == country).idxmax()
+    known = X[X["country"].isin(list(model.curves_))]
+    known = known.loc[[worst, *known.index.drop(worst)]]
     first, last = (f"{day:%Y-%m-%d}" for day in (X["date"].min(), X["date"].max()))
     published = tepal.publish(
         model,
         name="epidemic",
-        X=X[known],
-        y=pd.DataFrame(model.predict(X[known]), columns=OUTPUTS),
+        X=known,
+        y=pd.DataFrame(model.predict(known), columns=OUTPUTS),
         metrics={**scores, "held_out_days": HELD_OUT, "band": BAND},
         meta={
             "data": source,
@@ -195,9 +199,7 @@ def main(data: Path | None) -> None:
         )
     click.echo(f"  published       {published.name} version {published.version} in {published.path}/")
     click.echo("  once served, ask it:")
-    country = "Italy" if "Italy" in model.curves_ else next(iter(model.curves_))
-    worst = table["deaths"].where(table["country"] == country).idxmax()
-    click.echo(curl(published.name, country, table["date"][worst].to_numpy().astype("datetime64[D]")) + "\n")
+    click.echo(curl(published.name, country, X["date"][worst].to_numpy().astype("datetime64[D]")) + "\n")
 
 
 def on_every_core(function, items):

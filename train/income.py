@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -72,7 +72,8 @@ def main(data: Path | None) -> None:
     model = MODEL.fit(X_train, y_train)
 
     chances = model.predict_proba(X_test)
-    accuracy, most = accuracy_score(y_test, model.predict(X_test)), float((y_test == y_train.mode()[0]).mean())
+    predicted = model.predict(X_test)
+    accuracy, most = accuracy_score(y_test, predicted), float((y_test == y_train.mode()[0]).mean())
     area = roc_auc_score(y_test == LABELS[1], chances[:, 1])
     surprise = log_loss(y_test, chances, labels=LABELS)
 
@@ -89,6 +90,11 @@ def main(data: Path | None) -> None:
             "roc_auc": round(float(area), 4),
             "log_loss": round(float(surprise), 4),
             "held_out_rows": len(X_test),
+            "confusion_matrix": {
+                "labels": LABELS,
+                "rows_are": "true income",
+                "counts": confusion_matrix(y_test, predicted, labels=LABELS),
+            },
         },
         meta={"data": source},
     )

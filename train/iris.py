@@ -63,21 +63,23 @@ ALGORITHMS = {
     help="What to fit; may be given more than once.",
 )
 @click.option("--if-empty", is_flag=True, help="Do nothing where the model repository holds a model.")
-def main(algorithms: list[str], if_empty: bool) -> None:
+@click.option("--brief", is_flag=True, help="Print one line for each model, and none where there is nothing to do.")
+def main(algorithms: list[str], if_empty: bool, brief: bool) -> None:
     """Species of an iris from the lengths of its petals and sepals.
 
     Example: python -m train iris --algorithm logistic
     """
     store = store_from_environ()
     if if_empty and (found := versions_on_disk(store)):
-        click.echo(f"{store}/ already holds {', '.join(found)}: nothing to train")
+        if not brief:
+            click.echo(f"{store}/ already holds {', '.join(found)}: nothing to train")
         return
     for algorithm in algorithms:
-        run(algorithm, ALGORITHMS[algorithm], store)
+        run(algorithm, ALGORITHMS[algorithm], store, brief)
 
 
-def run(algorithm: str, recipe: Recipe, store: Path) -> tepal.Published:
-    """Fit, score and publish one model, and print what was done."""
+def run(algorithm: str, recipe: Recipe, store: Path, brief: bool = False) -> tepal.Published:
+    """Fit, score and publish one model, and print what was done, or the result alone."""
     iris = load_iris()
     X, y = iris.data, iris.target_names[iris.target]  # labels are the species' names, not their indices
     X_train, X_test, y_train, y_test = recipe.split(X, y)
@@ -102,11 +104,15 @@ def run(algorithm: str, recipe: Recipe, store: Path) -> tepal.Published:
         store=store,
     )
 
+    right = f"{int(held_out * len(y_test) + 0.5)} of {len(y_test)} right"
+    if brief:
+        click.echo(f"  trained {published.name} ({algorithm}): {right} among the flowers held out")
+        return published
     click.echo(f"Iris with {algorithm}: {estimator!r}")
     click.echo(f"  data            {len(X)} flowers, {len(COLUMNS)} lengths in cm, {len(iris.target_names)} species")
     click.echo(f"  split           {len(X_train)} to train, {len(X_test)} held out: {recipe.split.__doc__}")
     click.echo(f"  cross-validated {cross_validated.mean():.4f} ± {cross_validated.std():.4f} accuracy over 5 folds")
-    click.echo(f"  held out        {held_out:.4f} accuracy ({int(held_out * len(y_test) + 0.5)} of {len(y_test)} right)")
+    click.echo(f"  held out        {held_out:.4f} accuracy ({right})")
     click.echo("  confusion       rows are the true species, columns the predicted ones")
     for line in table(estimator.classes_, confusion):
         click.echo(f"                  {line}")

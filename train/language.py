@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from sklearn.model_selection import cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
@@ -52,7 +52,9 @@ def main(data: Path) -> None:
 
     # Each sentence is asked of a model that was trained without it. The one published was trained with all of them.
     chances = cross_val_predict(MODEL, sentences, languages, cv=FOLDS, method="predict_proba")
-    accuracy = accuracy_score(languages, names[chances.argmax(axis=1)])
+    answered = names[chances.argmax(axis=1)]
+    accuracy = accuracy_score(languages, answered)
+    confusion = confusion_matrix(languages, answered, labels=names)
     surprise = log_loss(languages, chances, labels=names)
     always_one = cross_val_score(DummyClassifier(), sentences, languages, cv=FOLDS).mean()
     model = MODEL.fit(sentences, languages)
@@ -67,6 +69,7 @@ def main(data: Path) -> None:
             "cross_validated_accuracy": round(accuracy, 4),
             "cross_validated_log_loss": round(surprise, 4),
             "accuracy_of_always_one": round(always_one, 4),
+            "confusion_matrix": {"labels": names, "rows_are": "true language", "counts": confusion},
         },
         meta={"data": source, "sentences": dict(zip(names.tolist(), counts.tolist()))},
     )

@@ -9,19 +9,21 @@ from typing import Any
 
 import msgspec
 
-from api import encoding, negotiate
+from api import negotiate, prediction
 from api.message import JSON, Context, Request, Response
-from api.negotiate import CSV, JSON_LINES, NPY, TEXT
+from api.negotiate import ARROW, CSV, JSON_LINES, NPY, PARQUET, TEXT
+from api.prediction import Asked
 from tepal import Invalid, Malformed
 from tepal.notes import Notes
 from tepal.prediction import Prediction
 from tepal.repository import Version
 from tepal.table import Table
-from tepal.wire import csv, jsonlines, npy, text
+from tepal.wire import arrow, arrow_stream, csv, jsonlines, npy, parquet, text
 
-ANSWERS = (JSON, TEXT, CSV, JSON_LINES, NPY)
+# The last two need an extra; where it is not installed nobody is offered them.
+ANSWERS = (JSON, TEXT, CSV, JSON_LINES, NPY, *((ARROW, PARQUET) if arrow.is_here() else ()))
 _HEADERS = {type_: f"{type_}; charset=utf-8" if type_ in (TEXT, CSV) else type_ for type_ in ANSWERS}
-_WITH_PROBABILITIES = (JSON, CSV, JSON_LINES)
+_WITH_PROBABILITIES = (JSON, CSV, JSON_LINES, ARROW, PARQUET)
 
 
 def predict(context: Context, request: Request, name: str | None = None, number: str | None = None) -> Response:
@@ -30,16 +32,11 @@ def predict(context: Context, request: Request, name: str | None = None, number:
     format_ = negotiate.body_type(request.headers.get("content-type", ""))
     probabilities = _flag(request.query, "probabilities", default=True)
     strict = _flag(request.query, "strict", default=False)
-    version = context.repository.find(name, number, request.client, context.settings.timeout / 2)
-    request.check(model=version.name, version=version.number)
-    body = encoding.inflate(request.body, request.headers.get("content-encoding", ""), context.settings.max_body_mb)
-    notes = Notes()
-    table = version.readers.read(format_, body, notes, strict)
-    response, prediction = _answer(context, request, version, table, notes, probabilities, started)
-    if number is None:
-        read = partial(_read_body, format_, body)
-        context.shadow.offer(context.repository.models[version.name], version, read, len(body), prediction)
-    return response
+    version = prediction.find(context, request, name, number)
+    body = prediction.inflated(context, request)
+    read = partial(_read_body, format_, body, context.settings.max_body_mb)
+    asked = Asked(version, read, started, shadowed=number is None, size=len(body), strict=strict)
+    return _answer(context, request, asked, probabilities)
 
 
 def predict_query(context: Context, request: Request, name: str | None = None, number: str | None = None) -> Response:
@@ -47,61 +44,56 @@ def predict_query(context: Context, request: Request, name: str | None = None, n
     started = perf_counter()
     if request.query_fault is not None:
         raise Malformed(request.query_fault)
-    version = context.repository.find(name, number, request.client, context.settings.timeout / 2)
-    request.check(model=version.name, version=version.number)
+    version = prediction.find(context, request, name, number)
     # A key that is a column's name is that column, whatever else it could mean.
     options = {key: value for key, value in request.query.items() if key not in version.manifest.signature.names}
     probabilities = _flag(options, "probabilities", default=True)
     strict = _flag(options, "strict", default=False)
-    notes = Notes()
-    table = version.readers.query.read(request.query, notes, strict, options=("probabilities", "strict"))
-    response, prediction = _answer(context, request, version, table, notes, probabilities, started)
-    if number is None:
-        read = partial(_read_query, request.query)
-        context.shadow.offer(context.repository.models[version.name], version, read, 0, prediction)
-    return response._replace(headers={**response.headers, "Vary": "Accept"})
+    read = partial(_read_query, request.query)
+    asked = Asked(version, read, started, shadowed=number is None, strict=strict)
+    response = _answer(context, request, asked, probabilities)
+    return response.with_headers({"Vary": "Accept"})
 
 
-def _answer(
-    context: Context, request: Request, version: Version, table: Table, notes: Notes, probabilities: bool, started: float
-) -> tuple[Response, Prediction]:
-    version.seen.check(table, notes)
-    request.check(model=version.name, version=version.number, rows=len(table))
-    decoded = perf_counter()
+def _answer(context: Context, request: Request, asked: Asked, probabilities: bool) -> Response:
     type_ = negotiate.answer_type(request.headers.get("accept", ""), ANSWERS)
     probabilities = probabilities and type_ in _WITH_PROBABILITIES
-    prediction = version.runtime.predict(table, probabilities)
-    predicted = perf_counter()
-    body = _written(type_, version, prediction, notes, probabilities)
-    stages = (decoded - started, predicted - decoded, perf_counter() - predicted)
-    context.drift.offer(version, table)
-    facts = {"model": version.name, "version": version.number, "rows": len(table)}
-    headers = {"Content-Type": _HEADERS[type_], "Server-Timing": _timing(*stages)}
-    return Response(200, headers, body, facts, stages), prediction
+    write = partial(_written, type_, probabilities, asked.version)
+    return prediction.answer(context, request, asked, write, probabilities, tells_warnings=type_ == JSON)
 
 
-def _read_body(format_: str | None, body: bytes, version: Version) -> Table:
-    return version.readers.read(format_, body, Notes())
+def _read_body(format_: str | None, body: bytes, most_mb: int, version: Version, notes: Notes, strict: bool) -> Table:
+    return version.readers.read(format_, body, notes, strict, most_mb)
 
 
-def _read_query(query: Mapping[str, list[str]], version: Version) -> Table:
-    return version.readers.query.read(query, Notes(), options=("probabilities", "strict"))
+def _read_query(query: Mapping[str, list[str]], version: Version, notes: Notes, strict: bool) -> Table:
+    return version.readers.query.read(query, notes, strict, options=("probabilities", "strict"))
 
 
-def _written(type_: str, version: Version, prediction: Prediction, notes: Notes, probabilities: bool) -> bytes:
+def _written(
+    type_: str, probabilities: bool, version: Version, predicted: Prediction, notes: Notes
+) -> tuple[dict[str, str], bytes]:
+    return {"Content-Type": _HEADERS[type_]}, _body(type_, probabilities, version, predicted, notes)
+
+
+def _body(type_: str, probabilities: bool, version: Version, predicted: Prediction, notes: Notes) -> bytes:
     if type_ == TEXT:
-        return text.write(prediction)
+        return text.write(predicted)
     if type_ == CSV:
-        return csv.write(prediction, probabilities)
+        return csv.write(predicted, probabilities)
     if type_ == JSON_LINES:
-        return jsonlines.write(prediction, probabilities)
+        return jsonlines.write(predicted, probabilities)
     if type_ == NPY:
-        return npy.write(prediction)
+        return npy.write(predicted)
+    if type_ in (ARROW, PARQUET):
+        write = arrow_stream.write if type_ == ARROW else parquet.write
+        return write(predicted, probabilities, {"model": version.name, "version": version.number})
     said = Notes()  # of the answer, before what there is to say of the rows: why one is null must be among those listed
-    answer: dict[str, Any] = {"model": version.name, "version": version.number, "predictions": prediction.labels(said)}
-    if probabilities and (chances := prediction.class_probabilities(said)) is not None:
+    answer: dict[str, Any] = {"model": version.name, "version": version.number, "predictions": predicted.labels(said)}
+    if probabilities and (chances := predicted.class_probabilities(said)) is not None:
         answer["probabilities"] = chances
-    said.extend(notes)
+    if notes.total:
+        said.extend(notes)
     if said.total:
         answer["warnings"] = said.listed
         if said.total > len(said.listed):
@@ -118,11 +110,6 @@ def _flag(query: Mapping[str, list[str]], key: str, default: bool) -> bool:
         return {"true": True, "1": True, "false": False, "0": False}[values[-1].lower()]
     except KeyError:
         raise Invalid(f"?{key}= takes true or false, got {values[-1][:60]!r}") from None
-
-
-def _timing(decode: float, predict: float, encode: float) -> str:
-    """Server-Timing, in milliseconds: https://www.w3.org/TR/server-timing/."""
-    return f"decode;dur={decode * 1000:.3f}, predict;dur={predict * 1000:.3f}, encode;dur={encode * 1000:.3f}"
 
 
 ROUTES = (

@@ -20,27 +20,39 @@ class Company:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._computed = 0
         self._suspect = False  # there is one, be it that it waits until it is alone
         self._since = 0.0
 
-    @contextlib.contextmanager
-    def joined(self, suspect: bool) -> Iterator[None]:
-        """Compute in here, from when that may begin."""
-        with self._changed:
+    def join(self, suspect: bool, distance: float | None = None) -> None:
+        """Wait until it may be computed in here. distance: seconds to keep from a suspect that is here already.
+
+        Who has joined must ``leave``.
+        """
+        with self._lock:
             if self._suspect:
-                left = PATIENCE if suspect else self._since + DISTANCE - monotonic()
+                left = PATIENCE if suspect else self._since + (DISTANCE if distance is None else distance) - monotonic()
                 self._changed.wait_for(lambda: not self._suspect, left)
             if suspect:
                 self._suspect, self._since = True, monotonic()
                 self._changed.wait_for(lambda: not self._computed, PATIENCE)
             self._computed += 1
+
+    def leave(self, suspect: bool) -> None:
+        """It is computed."""
+        with self._lock:
+            self._computed -= 1
+            if self._suspect:
+                self._suspect = not suspect
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def joined(self, suspect: bool, distance: float | None = None) -> Iterator[None]:
+        """Join, and leave at the end of the ``with`` block."""
+        self.join(suspect, distance)
         try:
             yield
         finally:
-            with self._changed:
-                self._computed -= 1
-                if self._suspect:
-                    self._suspect = not suspect
-                    self._changed.notify_all()
+            self.leave(suspect)

@@ -3,63 +3,62 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from time import time
 from typing import Any
 
-from gunicorn.http import wsgi
+from gunicorn.util import http_date
 
 from api.exchange import Exchange
 from api.server import sockets
 
+_BODILESS = ("204", "304")
 
-class Response(wsgi.Response):  # type: ignore[misc]
-    """Sends head and body in one write.
+
+class Response:
+    """Takes an answer from the application as WSGI has it, and sends head and body in one write.
 
     gunicorn sends the head first. A worker that is killed between the two has promised an answer that never comes,
     and nginx, which has passed the head on, cannot ask another worker.
     """
 
-    sock: Any
-
-    def __init__(self, exchange: Exchange, crowded: Callable[[], bool], *arguments: Any):
-        """crowded: whether the client had better come again by a new connection."""
-        super().__init__(*arguments)
+    def __init__(self, request: Any, exchange: Exchange):
+        """request: gunicorn's."""
+        self._request = request
         self._exchange = exchange
-        self._crowded = crowded
+        self._status = ""
+        self._headers: list[tuple[str, str]] = []
+        self._blocks: list[bytes] = []
 
-    def write(self, data: bytes) -> None:
-        if self.headers_sent or self.chunked:
-            super().write(data)
-            return
+    def start(self, status: str, headers: list[tuple[str, str]], *_: Any) -> Callable[[bytes], None]:
+        """WSGI's ``start_response``."""
+        self._status, self._headers = status, headers
+        return self._blocks.append
+
+    def send(self, client: socket.socket, body: Iterable[bytes], closing: bool) -> None:
+        """All of it, but for what went ahead. closing: whether nothing more will come on this connection.
+
+        Raises BrokenPipeError where somebody else has answered in the meantime.
+        """
         if self._exchange.lost:
             raise BrokenPipeError(errno.EPIPE, "answered in the meantime")
-        if self._crowded():
-            self.force_close()
-        connection, held = self.sock, _Held()
-        self.sock = held
-        try:
-            super().write(data)
-        finally:
-            self.sock = connection
-        sockets.send(connection, b"".join(held.parts))
-
-    def send_headers(self) -> None:
-        """But for what of them went ahead."""
-        connection, held = self.sock, _Held()
-        self.sock = held
-        try:
-            super().send_headers()
-        finally:
-            self.sock = connection
-        if held.parts:
-            connection.sendall(b"".join(held.parts)[self._exchange.begun :])
+        content = b"".join([*self._blocks, *body])
+        lines = [
+            f"HTTP/1.{self._request.version[1]} {self._status}\r\n",
+            f"Server: gunicorn\r\nDate: {_date(int(time()))}\r\nConnection: {'close' if closing else 'keep-alive'}\r\n",
+        ]
+        lines += [f"{name}: {value}\r\n" for name, value in self._headers]
+        if self._status[:3] in _BODILESS or self._request.method == "HEAD":
+            content = b""
+        elif "Content-Length" not in dict(self._headers):
+            lines.append(f"Content-Length: {len(content)}\r\n")
+        lines.append("\r\n")
+        sockets.send(client, ("".join(lines).encode("latin-1") + content)[self._exchange.begun :])
 
 
-class _Held:
-    """Stands in for the socket while an answer is put together."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def sendall(self, data: bytes) -> None:
-        self.parts.append(data)
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    """A second of Unix time as HTTP has it."""
+    return str(http_date(seconds))

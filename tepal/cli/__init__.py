@@ -50,8 +50,11 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TepalError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(1)
+            reason = str(error)
+        except PermissionError as error:
+            reason = f"{error.filename}: {error.strerror}"
+        click.echo(f"Error: {reason}", err=True)
+        return ctx.exit(1)
 
 
 @click.group(cls=Commands)

@@ -26,10 +26,13 @@ def remove_command(name: str, version: str) -> None:
     """
     store = store_from_environ()
     repository.numbers_of(store, name, version)
-    for use in choice.uses(choice.read(store / name), version):
-        raise RepositoryError(f"version {version} of '{name}' {_FIRST[use].format(name=name)}")
+
+    def check() -> None:
+        for use in choice.uses(choice.read(store / name), version):
+            raise RepositoryError(f"version {version} of '{name}' {_FIRST[use].format(name=name)}")
+
     try:
-        left = artifact.remove(store / name, version)
+        left = artifact.remove(store / name, version, check)
     except OSError as error:
         raise ArtifactError(f"{store / name / version} cannot be removed: {error.strerror or error}") from None
     rest = f"version{'s' * (len(left) > 1)} {', '.join(left)} stay{'s' * (len(left) == 1)}" if left else "the model is gone"

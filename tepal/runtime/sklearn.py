@@ -16,6 +16,9 @@ from tepal.errors import Invalid, ModelError, without_paths
 from tepal.prediction import Output, Prediction
 from tepal.table import Table
 
+# The scalar product of numbers with themselves up to which none is infinite, be it as a float32.
+FINITE = float(np.finfo(np.float32).max) ** 2
+
 
 class SklearnRuntime:
     """A fitted estimator, set to run on the thread that calls it. Safe to call from several threads.
@@ -37,10 +40,14 @@ class SklearnRuntime:
             # Rows come in the signature's order without names, which scikit-learn would warn of at each call.
             for part in list(_parts(estimator)):
                 vars(part).pop("feature_names_in_", None)
-        self._estimator = estimator
-        self._outputs = outputs
+        self.estimator = estimator
+        self.outputs = outputs
         self._history = history
+        self._gets_its_own = container in ("frame", "list")  # which are made for each call
+        self._steps = _steps(estimator)
         self._has_probabilities = any(output.probabilities for output in outputs)
+        # Nothing is computed on the way to the estimator that could be no number, so that its check of X is the only one.
+        self._is_alone = type(estimator).__module__.startswith("sklearn.") and len(list(_parts(estimator))) == 1
 
     def predict(self, table: Table, probabilities: bool = True) -> Prediction:
         """The estimator's own answer for the rows of ``table``, all in one call.
@@ -48,20 +55,57 @@ class SklearnRuntime:
         Raises Invalid where the estimator refuses the rows with a ValueError, ModelError where it fails otherwise.
         """
         rows = table.container()
+        if not (self._is_alone or self._gets_its_own):
+            rows = copied(rows)  # a step may change what it gets, and others still read the table
         want = probabilities and self._has_probabilities
         try:
-            values = self._estimator.predict(rows)
-            chances = self._estimator.predict_proba(rows) if want else None
+            if want and self._steps is not None:
+                before, last = self._steps
+                for step in before:
+                    rows = step.transform(rows)
+                values, chances = last.predict(rows), last.predict_proba(rows)
+            else:
+                again = copied(rows) if want and not self._is_alone else rows
+                with self._checked(table.matrix):
+                    values = self.estimator.predict(rows)
+                    chances = self.estimator.predict_proba(again) if want else None
         except ValueError as error:
             raise Invalid(f"the model refused the rows: {_first_line(error)}") from error
         except (Exception, SystemExit) as error:  # user code may leave by sys.exit; the worker must not
             raise ModelError("the model failed on these rows") from error
         return Prediction(
-            self._outputs,
-            columns_of(values, len(table), len(self._outputs)),
-            [None] * len(self._outputs) if chances is None else matrices_of(chances, self._outputs),
+            self.outputs,
+            columns_of(values, len(table), len(self.outputs)),
+            [None] * len(self.outputs) if chances is None else matrices_of(chances, self.outputs),
             self._history,
         )
+
+    def _checked(self, matrix: npt.NDArray[Any] | None) -> contextlib.AbstractContextManager[Any]:
+        """Have scikit-learn take it that rows are finite, ``(n, k)`` float64, where a look at them here says so."""
+        if self._is_alone and matrix is not None and np.vdot(matrix, matrix) <= FINITE:
+            from sklearn import config_context  # came with the estimator; nothing else here needs it
+
+            spared: contextlib.AbstractContextManager[Any] = config_context(assume_finite=True)
+            return spared
+        return contextlib.nullcontext()
+
+
+def copied(rows: Any) -> Any:
+    """The same rows once more, in the same order of memory."""
+    return rows.copy("K") if isinstance(rows, np.ndarray) else rows.copy()
+
+
+def _steps(estimator: Any) -> tuple[list[Any], Any] | None:
+    """The steps before a pipeline's last one, and that: so that rows are transformed once for labels and probabilities.
+
+    Only of scikit-learn's own pipeline with a last step of its own, which leaves the rows that it gets as they are. Each
+    step is asked by itself: a pipeline that ends in a step without a fitted attribute takes itself for not fitted.
+    """
+    kind = type(estimator)
+    if (kind.__module__, kind.__name__) != ("sklearn.pipeline", "Pipeline") or len(estimator.steps) < 2:
+        return None
+    *before, last = (step for _, step in estimator.steps if step not in (None, "passthrough"))
+    return (before, last) if type(last).__module__.startswith("sklearn.") else None
 
 
 def columns_of(values: Any, rows: int, outputs: int) -> list[npt.NDArray[Any]]:

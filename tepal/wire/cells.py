@@ -33,7 +33,7 @@ _KINDS: dict[str, set[type]] = {
     "integer": {int, float},
     "boolean": {bool},
     "string": {str},
-    "datetime": {int, str},
+    "datetime": {int, float, str},
 }
 
 
@@ -115,7 +115,7 @@ def read(column: Column, value: Any) -> Any:
             return as_float(value)
         if column.type == "integer":
             return _checked_integer(column, value)
-        if column.type == "datetime" and kind is int:
+        if column.type == "datetime":
             return _checked_datetime(column, value)
     elif kind is str:
         if column.type == "datetime":
@@ -164,9 +164,9 @@ def from_text(column: Column, text: str) -> Any:
     if column.type == "boolean":
         return _BOOLEANS.get(plain.lower(), text)
     if column.type == "datetime":
-        if not _INTEGER.fullmatch(plain):
+        if not _NUMBER.fullmatch(plain):
             return plain
-        return Ambiguous(text) if len(plain) == 8 else number(plain)
+        return Ambiguous(text) if len(plain) == 8 and _INTEGER.fullmatch(plain) else number(plain)
     return number(plain) if _NUMBER.fullmatch(plain) else text
 
 
@@ -258,7 +258,7 @@ def _integers(column: Column, values: Sequence[Any]) -> Array:
     return array
 
 
-def _checked_datetime(column: Column, value: int | str) -> int | str:
+def _checked_datetime(column: Column, value: int | float | str) -> int | float | str:
     _datetimes(column, [value])
     return value
 
@@ -266,6 +266,8 @@ def _checked_datetime(column: Column, value: int | str) -> int | str:
 def _datetimes(column: Column, values: Sequence[Any]) -> Array:
     """Raises Unfit where the column's own unit would round a moment, or could not hold it."""
     known = {value: _datetime(value) for value in set(values)}  # days come again and again
+    if NOT_A_TIME in known and not column.nullable:
+        raise Unfit
     moments = np.array([known[value] for value in values], dtype="datetime64[us]")
     try:
         array = moments.astype(column.dtype)
@@ -276,16 +278,20 @@ def _datetimes(column: Column, values: Sequence[Any]) -> Array:
     return array
 
 
+# What pandas calls a missing moment, and what clients write that take its name for its text.
+NOT_A_TIME = "NaT"
+
 # What datetime.fromisoformat would cut off: a seventh and further decimal that is not 0.
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
 
 
 def _datetime(value: Any) -> np.datetime64:
     """ISO 8601 text (a zone is turned into UTC) or Unix milliseconds. Raises Unfit for anything else."""
-    if value is None:
+    if value is None or value == NOT_A_TIME:
         return np.datetime64("NaT", "us")
     try:
-        if isinstance(value, int):
+        if isinstance(value, (int, float)):
+            value = _integer(value) if isinstance(value, float) else value
             moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
         else:
             moment = datetime.fromisoformat(value)

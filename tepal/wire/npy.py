@@ -16,7 +16,7 @@ import numpy as np
 
 from tepal.errors import MAX_LISTED, BadCells, Invalid, Malformed
 from tepal.notes import Notes
-from tepal.prediction import Prediction, class_key
+from tepal.prediction import Prediction, class_key, plain
 from tepal.signature import Signature
 from tepal.table import Array, Table
 from tepal.wire import cells, head, shapes
@@ -51,7 +51,10 @@ class NpyReader:
 
         Raises Malformed where the bytes are no .npy file, Invalid where they are not what the signature says.
         """
-        array = self._array(body, _header(body))
+        return self.table(self._array(body, _header(body)), notes, strict)
+
+    def table(self, array: Array, notes: Notes, strict: bool = False) -> Table:
+        """The rows of an array of as many columns as the signature has, at least one row. Raises Invalid as ``read``."""
         if self._signature.numeric and array.dtype.kind in "fiu":
             with np.errstate(invalid="ignore"):  # a NaN of another width may be a signalling one
                 matrix = np.array(array, dtype=np.float64, order="C")
@@ -79,7 +82,7 @@ class NpyReader:
         return bad.invalid()
 
     def _table(self, array: Array, notes: Notes, strict: bool) -> Table:
-        columns = [_plain(array[:, i]) for i in range(array.shape[1])]
+        columns = [values_of(array[:, i]) for i in range(array.shape[1])]
         return shapes.table_of_columns(self._signature, columns, (), notes, strict)
 
     def _array(self, body: bytes, header: _Header) -> Array:
@@ -125,7 +128,7 @@ def _header(body: bytes) -> _Header:
     return _Header(dtype, said["fortran_order"], said["shape"], start + length)
 
 
-def _plain(array: Array) -> list[Any]:
+def values_of(array: Array) -> list[Any]:
     """One column's values as JSON would have them."""
     kind = array.dtype.kind
     if kind == "f":
@@ -150,18 +153,24 @@ def write(prediction: Prediction) -> bytes:
     Labels are fixed-width text or what they were trained as. No answer is NaN, or the empty text among texts;
     outputs of different kinds are all text.
     """
-    labels = prediction.labels()
-    if len(prediction.outputs) == 1:
-        array = _column(labels)
-    else:
-        columns = [_column([row[output.name] for row in labels]) for output in prediction.outputs]
-        if len({column.dtype.kind for column in columns}) > 1:
-            columns = [_column(["" if row[output.name] is None else class_key(row[output.name]) for row in labels])
-                       for output in prediction.outputs]  # fmt: skip
-        array = np.column_stack(columns)
+    columns = [_answers(array) for array in prediction.values]
+    if len({column.dtype.kind for column in columns}) > 1:
+        labels = prediction.labels()
+        columns = [_column(["" if row[output.name] is None else class_key(row[output.name]) for row in labels])
+                   for output in prediction.outputs]  # fmt: skip
+    array = columns[0] if len(columns) == 1 else np.column_stack(columns)
     written = io.BytesIO()
     np.save(written, array, allow_pickle=False)
     return written.getvalue()
+
+
+def _answers(array: Array) -> Array:
+    """A model's answers ``(n,)`` as they are written; quick where they are no objects."""
+    if array.dtype.kind == "f":
+        return np.where(np.isfinite(array), array, np.nan).astype(np.float64)
+    if array.dtype.kind == "i":
+        return array.astype(np.int64)
+    return array if array.dtype.kind in "Ub" else _column(plain(array))
 
 
 def _column(labels: list[Any]) -> Array:

@@ -27,12 +27,12 @@ MOST_COMPARED = 200
 Rows = tuple[list[Sequence[Any]], Iterable[str]]
 
 
-def table_of(signature: Signature, value: Any, notes: Notes, strict: bool) -> Table:
-    """A Table from one parsed JSON value of any shape.
+def table_of(signature: Signature, value: Any, notes: Notes, strict: bool, inside: str | None = None) -> Table:
+    """A Table from one parsed JSON value of any shape. inside: the wrapper that it stood in, where that is taken off.
 
     Raises Invalid that lists every bad cell. Unknown columns are noted, or refused where ``strict``.
     """
-    rows, unknown = _Shapes(signature).rows(value)
+    rows, unknown = _Shapes(signature).rows(value, inside)
     return table_of_rows(signature, rows, unknown, notes, strict)
 
 
@@ -153,7 +153,8 @@ class _Shapes:
     def _of_object(self, value: dict[str, Any], inside: str | None) -> Rows:
         if inside == "dataframe_records":
             raise Invalid("'dataframe_records' takes a list of records")
-        if "columns" in value and "data" in value and not {"columns", "data"} & set(self.names):
+        framed = inside == "dataframe_split" or not {"columns", "data"} & set(self.names)
+        if "columns" in value and "data" in value and framed:
             return self._of_split(value)
         known = [name for name in self.names if name in value]
         if not known:
@@ -206,6 +207,8 @@ class _Shapes:
 
     def _of_split(self, value: dict[str, Any]) -> Rows:
         columns, data, index = value["columns"], value["data"], value.get("index")
+        if isinstance(columns, list):  # a frame that was made of an array has numbers for names, 0, 1, …
+            columns = [str(name) if type(name) is int else name for name in columns]
         if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
             raise Invalid("'columns' takes a list of column names")
         if len(set(columns)) != len(columns):

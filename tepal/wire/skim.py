@@ -13,7 +13,7 @@ from msgspec import Raw
 from tepal.errors import Invalid, Malformed
 from tepal.notes import Notes
 from tepal.signature import Signature
-from tepal.wire import cells, head, shapes
+from tepal.wire import head, literals, shapes
 
 _BLANK = b" \t\r\n"
 _KEYS = 16 * 1024  # bytes of an object whose keys are looked at: names are only compared with the first ones
@@ -30,7 +30,7 @@ class Skim:
     def __init__(self, signature: Signature):
         self._signature = signature
         self._width = len(signature.names)
-        self._decode = msgspec.json.Decoder(float_hook=cells.number).decode
+        self._decode = msgspec.json.Decoder(float_hook=literals.number).decode
         self._items = msgspec.json.Decoder(list[Raw]).decode
         names = dict.fromkeys((*signature.names, *shapes.WRAPPERS, "columns"))
         fields = [(f"k{i}", Raw, Raw()) for i in range(len(names))]
@@ -39,21 +39,21 @@ class Skim:
         ).decode
         self._keys = tuple(names)
 
-    def refuse(self, body: bytes, strict: bool) -> None:
-        """Raise Invalid where the head of a valid JSON is reason enough to refuse it all."""
+    def refuse(self, body: bytes, strict: bool, inside: str | None = None) -> None:
+        """Raise Invalid where the head of a valid JSON is reason enough to refuse it all. inside: the wrapper around it."""
         reduced: Reduced = None
         try:
-            reduced = self._reduced(body.lstrip(_BLANK))
+            reduced = self._reduced(body.lstrip(_BLANK), inside)
             if reduced is None:
                 return
-            shapes.table_of(self._signature, reduced[0], Notes(), strict)
+            shapes.table_of(self._signature, reduced[0], Notes(), strict, inside)
         except _UNREADABLE:
             return  # whoever reads it all says why
         except Invalid as error:
             head.refuse_early(error, every=reduced is not None and reduced[1] and not strict)
 
-    def _reduced(self, body: bytes) -> Reduced:
-        return self._of_object(body) if body[:1] == b"{" else self._of_list(body)
+    def _reduced(self, body: bytes, inside: str | None = None) -> Reduced:
+        return self._of_object(body, inside) if body[:1] == b"{" else self._of_list(body)
 
     def _of_list(self, body: bytes, named: bool = False) -> Reduced:
         """named: the values have names of their own, so that there may be more than the model takes."""
@@ -88,13 +88,14 @@ class Skim:
             return None
         return values if isinstance(values, list) else None
 
-    def _of_object(self, body: bytes) -> Reduced:
+    def _of_object(self, body: bytes, inside: str | None = None) -> Reduced:
         glimpse = self._glimpse(body)
         given = {
             key: bytes(raw) for key, field in zip(self._keys, glimpse.__struct_fields__) if (raw := getattr(glimpse, field))
         }
         known = [name for name in self._signature.names if name in given]
-        if {"columns", "data"} <= given.keys() and not {"columns", "data"} & {*known}:
+        framed = inside == "dataframe_split" or not {"columns", "data"} & {*known}
+        if {"columns", "data"} <= given.keys() and framed:
             rows = self._of_list(given["data"], named=True) if len(given["columns"]) <= head.HEAD else None
             return rows and ({"columns": self._decode(given["columns"]), "data": rows[0]}, rows[1])
         if known and all(given[name][:1] == b"[" for name in known):
@@ -103,7 +104,7 @@ class Skim:
             return ({name: (values or [])[:count] for name, values in zip(known, lists)}, False) if count else None
         wrappers = [name for name in shapes.WRAPPERS if name in given]
         if not known and wrappers:
-            inner = self._reduced(given[wrappers[0]]) if len(wrappers) == 1 else None
+            inner = self._reduced(given[wrappers[0]], wrappers[0]) if len(wrappers) == 1 else None
             return inner and ({wrappers[0]: inner[0]}, inner[1])
         first = self._first_keys(body)
         value = {**{key: 0 for key in first if key not in given}, **{name: self._decode(given[name]) for name in known}}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 import tepal
+from tepal import proof
 from tests.wire import request
 
 
@@ -23,7 +24,7 @@ def test_root_is_json_for_a_machine_and_a_page_for_a_browser(transport):
     }
     page = get(transport, "/", accept="text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert b"iris-logistic" in page.body
+    assert page.body.startswith(b"<!doctype html>")
 
 
 def test_live_and_ready(transport):
@@ -47,11 +48,13 @@ def test_models_lists_name_default_versions_and_task(transport):
     assert [model["name"] for model in models] == ["iris", "iris-logistic", "people", "stall", "temper", "words"]
     assert models[0] == {
         "name": "iris",
+        "default": True,
         "default_version": "1",
         "versions": ["1"],
         "task": "classification",
         "status": "ready",
     }
+    assert [model["name"] for model in models if model["default"]] == ["iris"]
 
 
 @pytest.mark.parametrize("target", ["/models/people", "/models/people/versions/1"])
@@ -67,9 +70,18 @@ def test_the_card_says_what_a_model_takes_and_answers(transport, target):
     assert card["classes"] == [0, 1, 2, 3]
     assert card["status"] == "ready"
     assert card["runtime"] == "sklearn"
+    assert card["compiled"] == {"reason": "there is no compiled form of FunctionTransformer over a function"}
     assert card["self_test"]["result"] == "passed"
     assert len(card["sha256"]["model.pkl"]) == 64
     assert card["trained"]["packages"]["scikit-learn"]
+
+
+def test_the_card_of_a_compiled_model_shows_the_proof(transport):
+    card = get(transport, "/models/iris").json
+
+    assert card["runtime"] == "compiled"
+    assert card["compiled"]["proof"]["perturbed"] == proof.PERTURBED
+    assert card["compiled"]["proof"]["largest_difference"] <= 1e-12
 
 
 def test_the_card_of_a_model_says_what_was_chosen_and_what_came(transport):

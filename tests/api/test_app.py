@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import socket
 
+import flask
 import pytest
 
-from api.app import read_body
+from api.app import create_app, read_body
 from api.errors import BodyTooLarge
+from api.settings import Settings
 from tepal import Malformed
 from tests.wire import request
 
@@ -83,3 +85,35 @@ def test_an_unread_body_is_not_taken_for_the_next_request(served):
     assert answers.count(b"HTTP/1.1 ") == 2
     assert b"predictions" not in answers
     assert b'{"status":"alive"}' in answers
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/livez", "/version", "/nothing-here", "/predict?sepal_length=long"])
+def test_an_application_with_hooks_is_all_of_flask_and_answers_the_same(store, method, path):
+    hooked, headers = _app(store), {"X-Request-ID": "the-same"}
+    hooked.after_request(lambda response: _with_header(response, "X-Hook", flask.request.path))
+
+    plain = _app(store).test_client().open(path, method=method, headers=headers)
+    whole = hooked.test_client().open(path, method=method, headers=headers)
+
+    assert (whole.status, whole.data) == (plain.status, plain.data)
+    assert dict(whole.headers) == {**dict(plain.headers), "X-Hook": path.partition("?")[0]}
+
+
+def test_what_a_client_has_already_is_not_sent_again_and_has_no_length(store):
+    client = _app(store).test_client()
+    tag = client.get("/models").headers["ETag"]
+
+    answer = client.get("/models", headers={"If-None-Match": tag})
+
+    assert (answer.status, answer.data) == ("304 NOT MODIFIED", b"")
+    assert "Content-Length" not in answer.headers
+
+
+def _app(store):
+    return create_app(Settings.from_environ({"MODEL_STORE": str(store), "MODELS": "iris"}))
+
+
+def _with_header(response, name, value):
+    response.headers[name] = value
+    return response

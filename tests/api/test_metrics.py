@@ -9,7 +9,8 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.metrics import FAMILIES, METHODS, REPLACED, SHADOW_ROWS, WORKERS, Metrics, Totals
+from api.exchange import Suspect
+from api.metrics import FAMILIES, LOST, METHODS, REPLACED, SHADOW_ROWS, SUSPECTS, WORKERS, Metrics, Totals
 from api.routes import ROUTES
 from tepal import Repository
 from tests import parts
@@ -169,9 +170,9 @@ def test_the_totals_of_a_version_are_over_every_route_and_worker():
             for route in ("/predict", "/models/{name}/predict"):
                 counted.answered("POST", route, answer, {}, 0.1, 0.0)
 
-    assert counted.totals("iris", "1") == Totals(12, 4, 4)
-    assert counted.totals("rose", "1") == Totals(4, 0, 0)
-    assert counted.totals("iris", "2") == Totals(0, 0, 0)
+    assert counted.totals("iris") == {"1": Totals(12, 4, 4)}
+    assert counted.totals("rose") == {"1": Totals(4, 0, 0)}
+    assert counted.totals("tulip") == {}
 
 
 def test_gauges_of_a_dead_worker_are_gone_and_its_counters_stay():
@@ -185,6 +186,26 @@ def test_gauges_of_a_dead_worker_are_gone_and_its_counters_stay():
     assert counted.sums(WORKERS) == {(): [0]}
     assert counted.sums(REPLACED) == {(): [1]}
     assert counted.sums(SHADOW_ROWS) == {("iris", "1", "2", "agree"): [5]}
+
+
+def test_what_a_dead_worker_computed_again_is_a_failure_of_its_version():
+    counted = Metrics(3)
+    counted.take(1)
+    guilty, answered, refused = (Suspect(counted) for _ in range(3))
+    guilty.begins({"model": "iris", "version": "1"})
+    guilty.begins({"model": "iris", "version": "1", "rows": 1})  # it is told of more than once
+    answered.begins({"model": "iris", "version": "1"})
+    answered.cleared()
+    answered.cleared()  # by both threads
+    refused.begins({})
+    refused.cleared()
+    counted.take(0)
+    assert counted.totals("iris") == {}
+    counted.leave(1)
+
+    assert counted.sums(LOST) == {("iris", "1"): [1]}
+    assert counted.sums(SUSPECTS) == {("iris", "1"): [0]}
+    assert counted.totals("iris") == {"1": Totals(1, 0, 1)}
 
 
 def test_a_value_on_a_bound_is_in_its_bucket():

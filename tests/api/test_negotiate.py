@@ -63,6 +63,8 @@ def test_types_that_hold_json_or_say_nothing(content_type):
         ("application/jsonlines", "jsonlines"),
         ("application/x-ndjson", "jsonlines"),
         ("application/x-npy", "npy"),
+        ("application/vnd.apache.arrow.stream", "arrow"),
+        ("application/vnd.apache.parquet", "parquet"),
         ("application/octet-stream", None),
         ("", None),
     ],
@@ -80,8 +82,6 @@ def test_types_that_name_a_format(content_type, format_):
         ("text/csv; charset=latin-1", "charset 'latin-1'"),
         ("application/x-npy; charset=utf-16", "charset 'utf-16'"),
         ("nonsense", "Content-Type"),
-        ("application/vnd.apache.arrow.stream", "optional extra that is not installed"),
-        ("application/vnd.apache.parquet", "optional extra that is not installed"),
     ],
 )
 def test_types_that_are_not_read_here(content_type, message):

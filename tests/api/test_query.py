@@ -44,6 +44,7 @@ def test_an_answer_to_a_query_can_be_asked_for_again(transport):
 
     again = transport(request("GET", target, if_none_match=first.headers["etag"]))
     assert (first.status, again.status) == (200, 304)
+    assert first.headers["vary"] == again.headers["vary"] == "Accept"
     assert first.headers["cache-control"] == "no-cache"
     assert first.headers["vary"] == "Accept"
     assert transport(request("HEAD", target)).body == b""

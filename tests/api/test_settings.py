@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import api.settings
 from api.settings import SETTINGS, SettingError, Settings
 
 
@@ -35,8 +36,41 @@ def test_values_are_read():
 
 
 @pytest.mark.parametrize(
+    ("environ", "port"),
+    [
+        ({"PORT": "1", "SAGEMAKER_BIND_TO_PORT": "2", "AIP_HTTP_PORT": "3"}, 3),
+        ({"PORT": "1", "SAGEMAKER_BIND_TO_PORT": "2"}, 2),
+        ({"PORT": "1", "AIP_HTTP_PORT": ""}, 1),
+        ({}, 8080),
+    ],
+)
+def test_a_platform_s_own_port_comes_first(environ, port):
+    assert Settings.from_environ(environ).port == port
+
+
+def test_what_sagemaker_has_unpacked_is_the_model_repository_unless_one_is_named(tmp_path, monkeypatch):
+    """An empty folder, or none, is no repository of anybody's; one with other things in it shows as an empty one."""
+    place = tmp_path / "opt"
+    monkeypatch.setattr(api.settings, "SAGEMAKER_STORE", place)
+    before = Settings.from_environ({}).model_store
+    place.mkdir()
+    empty = Settings.from_environ({}).model_store
+    (place / "model.joblib").touch()
+
+    assert before == empty == Path("model")
+    assert Settings.from_environ({"MODEL_STORE": " "}).model_store == place
+    assert Settings.from_environ({"MODEL_STORE": "mine"}).model_store == Path("mine")
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("AIP_HTTP_PORT", "eighty"),
+        ("SAGEMAKER_BIND_TO_PORT", "0"),
+        ("AIP_PREDICT_ROUTE", "predict"),
+        ("AIP_PREDICT_ROUTE", "/a b"),
+        ("AIP_HEALTH_ROUTE", "/health?x=1"),
+        ("AIP_HEALTH_ROUTE", "/{name}"),
         ("PORT", "eighty"),
         ("PORT", "0"),
         ("PORT", "65536"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import re
 import shlex
 import shutil
 import socket
 import subprocess
 import threading
+
+import pytest
 
 from api import startup
 from api.__main__ import taken
@@ -19,23 +23,50 @@ from train import iris
 
 def report(store, **environ):
     settings = Settings.from_environ({"MODEL_STORE": str(store), **environ})
-    return startup.text(settings, Repository.open(store, names=settings.models, default_model=settings.default_model))
+    repository = Repository.open(store, names=settings.models, default_model=settings.default_model)
+    return startup.text(settings, repository, columns=500)
 
 
 def test_it_says_what_is_served_where_and_how_it_was_verified(store):
     text = report(store, HOST="0.0.0.0", PORT="9000", WEB_CONCURRENCY="2", MODELS="iris,temper")
 
     assert "serves http://127.0.0.1:9000 (2 workers, 4 threads each)" in text
-    assert "✓ iris version 1: classification, sha256 and versions verified, 32 golden rows replayed" in text
-    assert "✓ temper version 1: regression" in text
+    assert "✓ iris    version 1  classification" in text
+    assert "✓ temper  version 1  regression" in text
+    assert "Verified: sha256, library versions, 35 golden rows answered as in training." in text
 
 
-def test_the_command_to_try_works(served):
-    (command,) = [line for line in served.log.read_text().splitlines() if line.startswith("  try:  ")]
+def test_the_command_to_try_gets_the_answer_that_is_shown(served):
+    text = served.log.read_text()
+    _, command, shown, _ = text[text.index("  Try it in another terminal:") :].split("\n\n", 3)
 
-    answer = subprocess.run(shlex.split(command.removeprefix("  try:  ")), capture_output=True, text=True, check=True).stdout
+    answer = subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout
 
-    assert '"model":"iris"' in answer
+    assert json.loads(answer) == json.loads(shown)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("default", ["iris", "iris-logistic", "people", "words"])
+def test_it_fits_the_terminal_and_what_is_broken_into_lines_still_means_the_same(store, context, default, columns):
+    settings = Settings.from_environ({"MODEL_STORE": str(store)})
+    repository = Repository.open(store, default_model=default)
+
+    lines = startup.text(settings, repository, columns).splitlines()
+
+    assert max(map(len, lines)) <= columns
+    start = next(i for i, line in enumerate(lines) if line.startswith("    curl"))
+    (*_, body) = shlex.split("\n".join(lines[start : lines.index("", start)]))
+    assert json.loads(body) == repository.models[default].default.manifest.example
+
+
+def test_colour_is_only_in_colour(store):
+    settings = Settings.from_environ({"MODEL_STORE": str(store)})
+    repository = Repository.open(store, names=["iris"])
+
+    assert "\x1b" not in startup.text(settings, repository)
+    coloured = startup.text(settings, repository, colour=True)
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == startup.text(settings, repository)
+    assert "\x1b[32m✓\x1b[0m iris" in coloured
 
 
 def test_it_says_what_cannot_serve_and_what_to_be_careful_of(store, tmp_path):
@@ -45,9 +76,9 @@ def test_it_says_what_cannot_serve_and_what_to_be_careful_of(store, tmp_path):
 
     text = report(copy)
 
-    assert "✗ iris: version 1: model.pkl is damaged" in text
+    assert "✗ iris           version 1: model.pkl is damaged" in text
     assert "caution: model.pkl can be written by every user" in text
-    assert "try:" not in text
+    assert "/models/iris-logistic/predict -d" in text, "a model that can answer is shown in its place"
 
 
 def test_a_default_model_that_is_not_there_is_said_to_be_missing(store):
@@ -99,6 +130,6 @@ def test_it_says_which_version_was_chosen(store, tmp_path):
     choice.promote(copy / "iris", "1")
     choice.shadow(copy / "iris", "2")
 
-    assert "✓ iris version 1 (pinned, shadow 2): classification" in report(copy)
+    assert "version 1 (pinned, shadow 2)  classification" in report(copy)
     choice.split(copy / "iris", {"1": 90, "2": 10})
-    assert "✓ iris version 1 (split 1=90 2=10, shadow 2): classification" in report(copy)
+    assert "version 1 (split 1=90 2=10, shadow 2)  classification" in report(copy)

@@ -36,7 +36,7 @@ def checkout(folder: Path, tag: str = "latest") -> Path:
     need_docker()
     for name in ("tepal", "train", "api", "nginx"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".dockerignore", "requirements.txt", "requirements-train.txt"):
+    for name in (".dockerignore", "requirements.txt", "requirements-arrow.txt", "requirements-train.txt"):
         shutil.copy2(ROOT / name, folder)
     (folder / "model").mkdir()
     shutil.copy2(ROOT / "model" / "README.md", folder / "model")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import tepal
+from tepal import proof
 from tests import estimators, servers, transports
 from tests.wire import request
 
@@ -37,7 +38,7 @@ def same_over_http(send, name, case):
         if received.status != 200:
             return f"{received.status}: {received.json['error']}"
         try:
-            estimators.assert_same(case, slice(count), received.json)
+            estimators.assert_same(case, slice(count), received.json, proof.TOLERANCE)
         except AssertionError as error:
             return f"{count} rows: {str(error)[:300]}"
     return None

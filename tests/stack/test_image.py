@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from tests.servers import ROOT
 from tests.stack import containers
 from tests.stack.containers import run
 from tests.stack.refusals import HEAD, REFUSALS, ask, check
+from train import iris
 
 LEAN = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
@@ -121,6 +123,21 @@ def test_one_container_serves_alone(image, options):
         answer = ask(port, HEAD + b"Content-Length: 17\r\n\r\n[5.9,3.0,5.1,1.8]")
         containers.wait_until(lambda: containers.health(identity) == "healthy", lambda: containers.logs(identity))
 
+    assert json.loads(answer.body)["predictions"] == ["virginica"]
+
+
+def test_arrow_and_parquet_come_by_an_extra(folder, image):
+    """Without it they are refused with the command that builds the image with it."""
+    body = io.BytesIO()
+    pd.DataFrame([[5.9, 3.0, 5.1, 1.8]], columns=iris.COLUMNS).to_parquet(body)
+    head = HEAD + b"Content-Type: application/vnd.apache.parquet\r\nContent-Length: %d\r\n\r\n" % len(body.getvalue())
+    with served(image) as (_, port):
+        refused = ask(port, head + body.getvalue())
+    with_it = containers.build(folder, f"{containers.API}:arrow", "--build-arg", "EXTRAS=arrow")
+    with served(with_it, *LEAN) as (_, port):
+        answer = ask(port, head + body.getvalue())
+
+    assert (refused.status, "EXTRAS=arrow docker compose up --build" in json.loads(refused.body)["error"]) == (415, True)
     assert json.loads(answer.body)["predictions"] == ["virginica"]
 
 
@@ -336,7 +353,7 @@ def test_what_is_trained_in_the_image_belongs_to_the_owner_of_the_repository_and
     _, confined = compose(table, "run", "--rm", "-T", "--entrypoint", "cat", "train", "/proc/self/status", "/proc/net/dev")
     built, log = compose(table, "build", "api")
 
-    assert "  iris  Species of an iris" in trainers
+    assert re.search("^  iris +Species of an iris", trainers, re.MULTILINE)
     assert trained, said
     owner = (table / "model").stat()
     written = [path.stat() for path in (table / "model" / "iris").rglob("*")]

@@ -216,6 +216,9 @@ def test_rows_of_all_workers_tell_whether_a_model_drifts(tmp_path):
             assert send(request("POST", "/models/same/predict", json.dumps(batch.tolist()))).status == 200
             assert send(request("POST", "/models/moved/predict", json.dumps(np.abs(batch).tolist()))).status == 200
 
+        # Tries, such as those of the page's form, are not what comes.
+        assert send(request("POST", "/models/same/predict", "[[9, 9]]", x_tepal_drift="off")).status == 200
+
         def drift(name):
             return send(request("GET", f"/models/{name}")).json["drift"]
 

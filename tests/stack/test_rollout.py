@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
 import shutil
 import signal
@@ -41,6 +42,8 @@ class Line(RegressorMixin, BaseEstimator):
         if (first > 100).any():
             if self.beyond == "raises":
                 raise RuntimeError("too far")
+            if self.beyond == "dies":
+                ctypes.string_at(0)
             if self.beyond == "differs":
                 return first + 1
         return first
@@ -155,6 +158,35 @@ def test_a_version_that_does_badly_goes_back_by_itself(number, reason, shared, s
     assert err.endswith("; line: version 1 answers, pinned; line: version 4 is the shadow\n")
     assert err.count("\n") == 1
     assert chosen(shared) == before
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ("100", r"went back: (\d+) of \1 requests failed, more than 1 %"),
+        ("0.001", r"went back: it could not answer \d+ of \d+ rows, more than 1 %"),
+    ],
+    ids=["answers", "is the shadow"],
+)
+def test_a_version_that_takes_down_its_process_goes_back_by_itself(steps, reason, shared, stack):
+    """Its own requests end two processes each, and are counted as its failures. As the shadow it harms nobody."""
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+    dies = tepal.publish(Line("dies").fit(rows, rows[:, 0]), name="line", X=rows, store=shared)
+    before = chosen(shared)
+    with Load(stack.door.port, rate=6, connections=4, questions=BEYOND, allowed=(500, 503, 504)) as traffic:
+        code, lines, err = rolled_out(shared, str(dies.version), "--steps", steps, "--every", "45", *stack.urls)
+
+    print(traffic, traffic.statuses, *lines, err, sep="\n")
+    assert code == 1
+    assert re.search(reason, err)
+    assert traffic.failures == []
+    # Both replicas, of one worker each, may just be starting another one.
+    assert traffic.statuses[503] + traffic.statuses[504] <= traffic.sent / 10
+    assert chosen(shared) == before
+    if steps != "100":
+        assert set(traffic.statuses) == {200}
+        ended = sum(replica.log.read_text().count("was sent SIGSEGV") for replica in stack.replicas)
+        assert 2 <= ended <= 4  # two of each replica, which count for themselves
 
 
 def test_one_that_would_refuse_what_is_answered_goes_back(shared, stack):

@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 import tepal
 from tests import servers
 from tests.parts import FAULT_SECONDS
-from tests.stack.load import RATE, Load
+from tests.stack.load import RATE, ROUNDS, UNMOVED, Load, slowed
 from tests.stack.test_swap import ask, wait_for
 from tests.stack.test_swap import tepal as run
 from train import iris
@@ -108,6 +108,19 @@ def test_a_shadow_that_agrees_does_not_differ(shared):
 
         wait_for(lambda: ask(api.port, "/models/iris", "GET")[1]["traffic"]["shadow"]["rows"]["agree"] == 10)
         assert ask(api.port, "/models/iris", "GET")[1]["traffic"]["shadow"]["disagreement"] == 0.0
+
+
+def test_a_shadow_that_differs_does_not_slow_the_answers(shared):
+    """p99 with it as a ratio to that without."""
+
+    with servers.gunicorn(shared) as api, servers.nginx([f"127.0.0.1:{api.port}"]) as door:
+        ratio = slowed(
+            door.port,
+            lambda: time.sleep(FAULT_SECONDS / ROUNDS),
+            before=lambda: run(shared, "shadow", "iris", "3"),
+            after=lambda: run(shared, "shadow", "iris", "off"),
+        )
+    assert ratio <= UNMOVED
 
 
 class Slow(SVC):

@@ -226,7 +226,7 @@ def test_the_masters_own_messages_are_lines_of_the_same_log(store):
     with servers.gunicorn(store) as server:
         os.kill(server.workers()[0], signal.SIGKILL)
         wait_until(lambda: "SIGKILL" in server.log.read_text())
-        after_start = server.log.read_text().rpartition("in a browser")[2].split("\n")
+        after_start = server.log.read_text().rpartition("in a browser.")[2].split("\n")
 
         (killed,) = [line for line in map(json.loads, filter(None, after_start)) if "SIGKILL" in line.get("message", "")]
         assert killed["level"] == "error"

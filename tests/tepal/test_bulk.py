@@ -20,6 +20,7 @@ from sklearn.linear_model import LinearRegression
 import tepal
 from tepal import Invalid, Malformed, ModelError, bulk, repository, sources
 from tepal.errors import FileError
+from tepal.wire.arrow import READ_HERE
 from tests import models
 from tests.parts import BULK_ROWS
 
@@ -322,7 +323,10 @@ def test_a_quote_that_is_never_closed_does_not_swallow_all_the_rest(version, tmp
             "in.parquet: row 0: column 'a' expects a number, got the boolean true (4 more in rows 0 to 4)",
         ),
         ({"a": ["1"], "b": 1}, "in.parquet: row 0: column 'a' expects a number, got the string \"1\""),
-        ({"a": [[1.0]], "b": 1}, "in.parquet: row 0: column 'a' expects a number, got the list [1.0]"),
+        (
+            {"a": [[1.0]], "b": 1},
+            f"in.parquet: column 'a' is of Arrow's type list<element: double>, which is not read here; send {READ_HERE}",
+        ),
         ({"A": [1.0], "b": 1}, "in.parquet: row 0: column 'a' is missing; the row has \"A\": did you mean 'a'?"),
         ({"a": [], "b": []}, "in.parquet: there are no rows to predict"),
     ],

@@ -64,6 +64,7 @@ def test_a_card_reads_from_top_to_bottom():
         "  by                   python train.py",
         "  with                 Python 3.11.7, scikit-learn 1.9.1",
         "  estimator            LogisticRegression()",
+        "  runs                 by scikit-learn: it was published before models were compiled",
         "  commit               1a2b3c",
         "  sha256 of model.pkl  abababababababab…",
         "",

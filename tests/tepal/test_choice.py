@@ -10,10 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tepal import choice
+from tepal import artifact, choice
 from tepal.choice import Changed, Choice, Chosen
 from tepal.errors import ArtifactError, NotFound
 from train import iris
+
+each_way_to_choose_3 = pytest.mark.parametrize(
+    "change",
+    [
+        lambda home: choice.promote(home, "3"),
+        lambda home: choice.split(home, {"3": 1}),
+        lambda home: choice.shadow(home, "3"),
+    ],
+    ids=["promote", "split", "shadow"],
+)
 
 
 @pytest.fixture(scope="session", name="three")
@@ -122,15 +132,7 @@ def test_a_shadow_stays_until_it_answers_itself_or_is_ended(home):
     assert choice.shadow(home, None).shadow is None
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda home: choice.promote(home, "3"),
-        lambda home: choice.split(home, {"3": 1}),
-        lambda home: choice.shadow(home, "3"),
-    ],
-    ids=["promote", "split", "shadow"],
-)
+@each_way_to_choose_3
 def test_a_bad_version_is_not_chosen(change, home):
     damage(home, "3")
 
@@ -188,15 +190,82 @@ def test_what_is_chosen_is_seen_at_once(home):
     assert chosen.now() == Choice()
 
 
+def test_while_one_reads_no_other_takes_what_was_before_for_new(home, monkeypatch):
+    """A request that comes while another reads the file has to read it too."""
+    chosen = Chosen(home)
+    assert chosen.now() == Choice()
+    choice.promote(home, "1")
+    found, read = [], choice.read
+
+    def slow(folder):
+        if not found:
+            found.append(None)
+            found[0] = chosen.now()  # another's request, in the midst of it
+        return read(folder)
+
+    monkeypatch.setattr(choice, "read", slow)
+
+    assert chosen.now().pinned == found[0].pinned == "1"
+
+
 def test_a_damaged_file_leaves_what_was_chosen_and_is_told_to_the_next_command(home):
+    """But for the one that chooses anew."""
     chosen = Chosen(home)
     choice.promote(home, "1")
     assert chosen.now().pinned == "1"
     (home / choice.FILE).write_text('{"pinned":')
 
     assert chosen.now().pinned == "1"
-    with pytest.raises(ArtifactError, match=r"serving.json of model 'iris' is damaged"):
-        choice.promote(home, "2")
+    assert chosen.fault is None
+    for change in (choice.rollback, lambda home: choice.split(home, {"1": 1}), lambda home: choice.shadow(home, "2")):
+        with pytest.raises(ArtifactError, match=r"serving.json of model 'iris' is damaged: .*; promote writes it anew"):
+            change(home)
+    choice.promote(home, "2")
+    assert chosen.now().pinned == "2"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"pinned":"01"}', '{"split":{"a":1}}', '{"shadow":"../2"}', '{"later":1}', b"\xff"]
+)
+def test_what_nobody_can_have_chosen_is_damage(text, home):
+    (home / choice.FILE).write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    with pytest.raises(ArtifactError, match="is damaged"):
+        choice.read(home)
+    chosen = Chosen(home)
+    assert chosen.now() == Choice()
+    assert "is damaged" in chosen.fault
+    (home / choice.FILE).unlink()
+    assert chosen.now() == Choice()
+    assert chosen.fault is None
+
+
+def test_a_file_that_cannot_be_read_is_no_traceback(home):
+    (home / choice.FILE).mkdir()
+
+    with pytest.raises(ArtifactError, match=r"serving.json of model 'iris' cannot be read: Is a directory"):
+        choice.read(home)
+
+
+@each_way_to_choose_3
+def test_what_is_removed_meanwhile_is_not_chosen(change, home, monkeypatch):
+    """By somebody who had the lock before."""
+    locked = artifact.locked
+
+    def late(folder):
+        monkeypatch.setattr(artifact, "locked", locked)
+        artifact.remove(folder, "3")
+        return locked(folder)
+
+    monkeypatch.setattr(artifact, "locked", late)
+
+    with pytest.raises(NotFound, match="has no version '3'; it has 1, 2"):
+        change(home)
+    assert choice.read(home) == Choice()
+
+
+def test_of_a_split_in_halves_the_older_version_is_named_first():
+    assert choice.candidates(Choice(split={"10": 1, "2": 1, "3": 2}), ["2", "3", "10"]) == ["3", "2", "10"]
 
 
 def test_a_folder_that_cannot_be_written_says_how_to_mount_it(three):
@@ -213,7 +282,7 @@ def test_a_folder_that_cannot_be_written_says_how_to_mount_it(three):
 
 
 def as_another_user(act) -> str:
-    """The error of an act that is done in a process which may not write everywhere, as root may."""
+    """The error, if any, of an act that is done in a process which may not write everywhere, as root may."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

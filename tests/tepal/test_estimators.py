@@ -7,7 +7,7 @@ import json
 import pytest
 
 import tepal
-from tepal import repository
+from tepal import proof, repository
 from tepal.notes import Notes
 from tests import estimators
 
@@ -22,7 +22,7 @@ def ask(version, body):
 def test_an_estimator_is_served_as_it_is(walk, name):
     case, published = walk.published(name)
     assert isinstance(published, tepal.Published), published
-    version = repository.load(published.path)
+    version = repository.load(published.path, runtime="sklearn")
     rows = estimators.records(case.X)
 
     alone = ask(version, rows[0])
@@ -30,6 +30,11 @@ def test_an_estimator_is_served_as_it_is(walk, name):
 
     estimators.assert_same(case, slice(1), alone)
     estimators.assert_same(case, slice(25), batch)
+    chosen = repository.load(published.path)
+    if chosen.not_compiled is None:
+        estimators.assert_same(case, slice(1), ask(chosen, rows[0]), proof.TOLERANCE)
+        batch = ask(chosen, {"columns": list(rows[0]), "data": [list(row.values()) for row in rows[:25]]})
+        estimators.assert_same(case, slice(25), batch, proof.TOLERANCE)
 
 
 @pytest.mark.parametrize("name", estimators.REFUSED)

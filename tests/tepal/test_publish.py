@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -15,17 +16,36 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import tepal
 from tepal import PublishError, Repository, manifest
+from tepal.notes import Notes
 from tepal.repository import Version, versions_on_disk
 
 X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]])
 Y = np.array(["no", "no", "yes", "yes"])
+
+
+class Odd(RegressorMixin, BaseEstimator):
+    """Answers by a function, and cannot say what it is."""
+
+    n_features_in_ = 2
+
+    def __init__(self, answer=None):
+        self.answer = answer
+
+    def __repr__(self, N_CHAR_MAX=700):
+        raise RuntimeError("no words")
+
+    def predict(self, X):
+        return self.answer(X)
 
 
 @pytest.fixture(name="estimator", scope="module")
@@ -92,12 +112,49 @@ def test_a_name_that_could_not_be_a_path_is_refused(estimator, tmp_path, name):
         (LogisticRegression(), "not fitted"),
         (LogisticRegression().fit(X[:, :1], Y), "X has 2 columns, and the model, which was fitted on 1"),
         ("model.pkl", "a str is no model"),
+        (Odd(lambda rows: np.empty((len(rows), 0))), "no column at all"),
+        (Odd(lambda _: sys.exit("enough")), "cannot predict the rows of X: SystemExit: enough"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_reason(estimator, message, tmp_path):
     with pytest.raises(PublishError, match=message):
         tepal.publish(estimator, name="m", X=X, store=tmp_path)
     assert versions_on_disk(tmp_path) == {}
+
+
+def test_an_estimator_without_words_is_called_by_its_class(tmp_path):
+    path = tepal.publish(Odd(lambda rows: np.zeros(len(rows))), name="m", X=X, store=tmp_path).path
+
+    assert json.loads((path / "manifest.json").read_text())["estimator"] == "Odd"
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Int32", "UInt8", "Float64", "Float32", "int64[pyarrow]", "double[pyarrow]"])
+def test_numbers_in_pandas_own_dtypes_are_numbers(dtype, tmp_path):
+    frame = pd.DataFrame(X, columns=["a", "b"]).astype(dtype)
+    fitted = LogisticRegression().fit(frame, Y)
+    tepal.publish(fitted, name="m", X=frame, store=tmp_path)
+
+    version = Repository.open(tmp_path).find("m")
+    answered = version.runtime.predict(version.readers.read("json", b"[[3,1],[0,1]]", Notes(), False, 1))
+
+    assert answered.labels() == fitted.predict(frame.iloc[[3, 0]]).tolist()
+
+
+def test_a_text_that_is_missing_is_not_the_word_for_it(tmp_path):
+    """In a list, of which NumPy would make the text nan."""
+    words = ["good day", "bad day", float("nan")] * 5
+    fitted = make_pipeline(CountVectorizer(), LogisticRegression()).fit(["good day", "bad day"] * 5, [1, 0] * 5)
+
+    with pytest.raises(PublishError, match="the model cannot predict the rows of X"):
+        tepal.publish(fitted, name="m", X=words, store=tmp_path)
+
+
+def test_texts_that_no_json_can_hold_are_refused(tmp_path):
+    frame = pd.DataFrame({"city": ["Oslo", "Rome", "\udcff"] * 20}, dtype=object)
+    coded = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(frame, [0, 1, 1] * 20)
+
+    with pytest.raises(PublishError, match="surrogates not allowed"):
+        tepal.publish(coded, name="m", X=frame, store=tmp_path)
 
 
 def test_an_estimator_that_cannot_be_pickled_is_refused(tmp_path):
@@ -109,8 +166,11 @@ def test_an_estimator_that_cannot_be_pickled_is_refused(tmp_path):
 
 
 def test_metrics_that_are_no_json_are_refused(estimator, tmp_path):
-    with pytest.raises(PublishError, match="metrics must hold JSON"):
-        tepal.publish(estimator, name="m", X=X, store=tmp_path, metrics={"x": object()})
+    endless = {}
+    endless["x"] = endless
+    for metrics in ({"x": object()}, endless):
+        with pytest.raises(PublishError, match="metrics must hold JSON"):
+            tepal.publish(estimator, name="m", X=X, store=tmp_path, metrics=metrics)
 
 
 def test_a_frame_of_numbers_needs_no_frame_to_be_served(tmp_path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from tepal import NotFound, NotReady, Repository
+from tepal import NotFound, NotReady, Repository, choice
 
 
 @pytest.fixture(name="folder")
@@ -145,3 +146,113 @@ def test_a_folder_that_cannot_be_looked_into_touches_no_other(folder, monkeypatc
 
     assert repository.find("iris-logistic").number == "1"
     assert "manifest.json cannot be read" in repository.model("iris").reason
+
+
+def test_a_repository_that_cannot_be_looked_into_is_a_state_and_changes_nothing(folder, monkeypatch):
+    """Too many open files, say; the next look finds it."""
+    iterate = Path.iterdir
+
+    def full(path):
+        if path == folder:
+            raise OSError(24, "Too many open files")
+        return iterate(path)
+
+    served = Repository.open(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", full)
+        shutil.rmtree(folder / "iris" / "10")
+        assert served.refresh() == []
+        assert served.find("iris").number == "10"
+        with pytest.raises(NotReady, match="the model repository cannot be looked into: Too many open files"):
+            Repository.open(folder).find()
+        named = Repository.open(folder, names=["iris"])
+        with pytest.raises(NotReady, match="'iris' cannot serve"):
+            named.find("iris")
+    for repository in (served, named):
+        repository.refresh()
+        assert repository.find("iris").number == "2"
+
+
+def test_a_look_that_fails_is_told_and_is_not_the_last_one(folder, monkeypatch):
+    repository = Repository.open(folder)
+    told, look = [], repository.refresh
+    repository.on_error = told.append
+
+    def fail_once():
+        monkeypatch.setattr(repository, "refresh", look)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(repository, "refresh", fail_once)
+    shutil.rmtree(folder / "iris" / "10")
+    repository.keep_up()
+    deadline = time.monotonic() + 10
+    while "10" in repository.model("iris").versions:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    assert [str(error) for error in told] == ["a bug"]
+
+
+def test_what_is_chosen_and_cannot_be_read_is_no_other_version(folder):
+    """Until somebody can read it."""
+    choice.promote(folder / "iris", "1")
+    serving = folder / "iris" / choice.FILE
+    text = serving.read_text()
+    serving.write_text(text[:-3])
+
+    repository = Repository.open(folder)
+
+    assert "serving.json of model 'iris' is damaged" in repository.model("iris").reason
+    with pytest.raises(NotReady, match=r"serving.json of model 'iris' is damaged"):
+        repository.find("iris")
+    assert repository.find("iris", "2").number == "2"
+    serving.write_text(text)
+    assert repository.find("iris").number == "1"
+
+
+def test_every_worker_goes_on_with_the_same_version_whether_it_was_asked_or_not(folder):
+    asked, not_asked = (Repository.open(folder) for _ in range(2))
+    assert asked.find("iris").number == "10"
+    (folder / "iris" / choice.FILE).write_text('{"pinned":"11"}')
+
+    assert asked.find("iris").number == not_asked.find("iris").number == "10"
+    with pytest.raises(NotReady, match=r"version 11, which is pinned: model.pkl is damaged"):
+        Repository.open(folder).find("iris")
+
+
+def test_of_a_named_model_that_is_removed_nothing_answers(folder):
+    repository = Repository.open(folder, names=["iris"])
+    assert repository.find().number == "10"
+    shutil.rmtree(folder / "iris")
+
+    assert {change.what for change in repository.refresh()} == {"dropped"}
+    with pytest.raises(NotReady, match="it is not in the model repository"):
+        repository.find()
+
+
+def test_without_a_folder_for_models_what_is_loaded_goes_on(folder):
+    """As where it was unmounted."""
+    for names in ([], ["iris"]):
+        repository = Repository.open(folder, names=names)
+        folder.rename(folder.parent / "away")
+
+        assert repository.refresh() == []
+        assert repository.find("iris").number == "10"
+        (folder.parent / "away").rename(folder)
+
+
+def test_no_other_model_answers_in_place_of_one_that_others_serve(folder):
+    """Where no model is named; iris is the default, here or elsewhere."""
+    with pytest.raises(NotReady, match="'iris' has replicas of its own"):
+        Repository.open(folder, elsewhere=["iris"]).find()
+    assert Repository.open(folder, elsewhere=["iris-logistic"]).find().name == "iris"
+    assert Repository.open(folder, names=["iris-logistic"], elsewhere=["iris"]).find().name == "iris-logistic"
+
+
+def test_a_version_whose_rights_change_is_looked_at_again(folder):
+    """It may be readable now."""
+    repository = Repository.open(folder)
+    assert repository.refresh() == []
+    (folder / "iris" / "2" / "manifest.json").chmod(0o600)
+
+    assert [(change.number, change.what) for change in repository.refresh()] == [("2", "loaded")]

@@ -41,6 +41,9 @@ def test_it_tells_what_it_did_and_what_doing_nothing_would_have_got(trained):
     assert f"accuracy        {metrics['accuracy']:.4f}; always answering <=50K is right in {most:.4f}" in told
     assert metrics["accuracy"] > most + 0.05
     assert metrics["roc_auc"] > 0.75
+    (low, too_high), (too_low, high) = metrics["confusion_matrix"]["counts"]
+    assert low + too_high + too_low + high == 2000
+    assert (low + high) / 2000 == metrics["accuracy"]
     assert published.outputs[0].classes == tuple(LABELS)
     assert published.signature.names == tuple(COLUMNS)
     columns = {column.name: column for column in published.signature.columns}

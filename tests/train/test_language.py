@@ -9,7 +9,7 @@ import pytest
 
 from tepal import manifest
 from tests import servers
-from tests.training import ask, curls, refusal, run, train
+from tests.training import ask, curls, refusal, run, train, without_pandas
 from train.language import SENTENCES, read_sentences
 
 # Written for this test: none of them is in the training data.
@@ -81,7 +81,7 @@ UNSEEN = {
 def _trained(tmp_path_factory):
     """The model repository in which the trainer left its model, and what it told."""
     store = tmp_path_factory.mktemp("store")
-    result = train(store, "language")
+    result = train(store, "language", **without_pandas(tmp_path_factory.mktemp("without")))  # which it does not need
     assert result.returncode == 0, result.stderr
     return store, result.stdout
 
@@ -102,6 +102,10 @@ def test_it_tells_what_it_did_and_what_doing_nothing_would_have_got(trained):
     assert f"accuracy        {published.metrics['cross_validated_accuracy']:.4f} on unseen sentences" in told
     assert published.metrics["cross_validated_accuracy"] > 0.98
     assert published.metrics["accuracy_of_always_one"] == 0.0833
+    matrix = published.metrics["confusion_matrix"]
+    assert matrix["labels"] == list(published.outputs[0].classes)
+    right = sum(row[i] for i, row in enumerate(matrix["counts"])) / sum(map(sum, matrix["counts"]))
+    assert round(right, 4) == published.metrics["cross_validated_accuracy"]
 
 
 def test_the_printed_request_gets_a_label_and_a_probability_for_each(trained, server):

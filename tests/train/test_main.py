@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
-from tests.training import ROOT, refusal, train
+from tepal import manifest
+from tests.training import refusal, train, without_pandas
 
 TRAINERS = ["epidemic", "forecast", "income", "iris", "language"]
-
-
-def without_pandas(folder, *arguments):
-    """``python -m train`` where pandas cannot be imported. folder: where to put what stands in its way."""
-    (folder / "pandas.py").write_text("raise ModuleNotFoundError(\"No module named 'pandas'\", name='pandas')")
-    return subprocess.run(
-        [sys.executable, "-m", "train", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "MODEL_STORE": str(folder / "store"), "PYTHONPATH": str(folder)},
-    )
 
 
 def test_no_name_lists_every_trainer_on_a_line_of_its_own(tmp_path):
@@ -34,16 +18,24 @@ def test_no_name_lists_every_trainer_on_a_line_of_its_own(tmp_path):
 
 
 def test_the_list_needs_no_package_that_a_trainer_needs(tmp_path):
-    assert without_pandas(tmp_path).stdout == train(tmp_path).stdout
+    assert train(tmp_path, **without_pandas(tmp_path)).stdout == train(tmp_path).stdout
 
 
 def test_a_trainer_without_its_package_says_what_to_install(tmp_path):
     for name in ("epidemic", "forecast", "income"):
-        sentence = refusal(without_pandas(tmp_path, name))
+        sentence = refusal(train(tmp_path / "store", name, **without_pandas(tmp_path)))
 
         assert sentence == f"the trainer '{name}' needs pandas: pip install -r requirements-train.txt"
-    for name in ("iris", "language"):
-        assert without_pandas(tmp_path, name).returncode == 0
+    # Nor does language: tests/train/test_language.py.
+    assert train(tmp_path / "store", "iris", **without_pandas(tmp_path)).returncode == 0
+
+
+def test_what_a_trainer_publishes_is_proven_on_as_many_rows_as_documented(tmp_path):
+    assert train(tmp_path, "iris").returncode == 0
+
+    proof = manifest.read(tmp_path / "iris" / "1").runtime.proof
+    assert proof.perturbed == 100_000
+    assert proof.largest_difference <= 1e-12
 
 
 def test_each_trainer_has_help_with_an_example(tmp_path):

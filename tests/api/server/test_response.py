@@ -7,7 +7,6 @@ import socket
 from types import SimpleNamespace
 
 import pytest
-from gunicorn.config import Config
 
 from api.exchange import Exchange
 from api.server.response import Response
@@ -31,43 +30,47 @@ class Recorder:
 
 @pytest.fixture(name="respond")
 def _respond():
-    def respond(*blocks, method="GET", headers=(("Content-Length", "4"),), status="200 OK", begun=0):
-        asked = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False, headers=[])
+    def respond(
+        *blocks, method="GET", headers=(("Content-Length", "4"),), status="200 OK", begun=0, lost=False, closing=False
+    ):
+        asked = SimpleNamespace(method=method, version=(1, 1))
         recorder = Recorder()
         exchange = Exchange(8)
-        exchange.begun = begun
-        response = Response(exchange, lambda: False, asked, recorder, Config())
-        response.start_response(status, list(headers))
-        for block in blocks:
-            response.write(block)
-        response.close()
-        return recorder.writes
+        exchange.begun, exchange.lost = begun, lost
+        response = Response(asked, exchange)
+        response.start(status, list(headers))
+        response.send(recorder, blocks, closing)
+        return b"".join(recorder.writes)
 
     return respond
 
 
 def test_head_and_body_are_one_write(respond):
-    (write,) = respond(b"body")
+    write = respond(b"bo", b"dy")
 
-    assert write.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert write.endswith(b"\r\n\r\nbody")
-
-
-def test_further_blocks_follow(respond):
-    first, second = respond(b"bo", b"dy")
-
-    assert first.endswith(b"\r\n\r\nbo")
-    assert second == b"dy"
+    assert write.startswith(b"HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: ")
+    assert write.endswith(b"GMT\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody")
 
 
-def test_an_answer_without_a_body_is_its_head(respond):
-    (write,) = respond(method="HEAD")
+@pytest.mark.parametrize("answer", [{"method": "HEAD"}, {"status": "304 NOT MODIFIED", "headers": ()}])
+def test_an_answer_that_may_have_no_body_has_none(respond, answer):
+    write = respond(b"body", **answer)
 
     assert write.endswith(b"\r\n\r\n")
+    assert (b"Content-Length: 4" in write) == (answer.get("method") == "HEAD")
 
 
-def test_a_chunked_answer_is_gunicorns_own_affair(respond):
-    assert b"".join(respond(b"body", headers=())).endswith(b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+def test_an_answer_always_says_how_long_it_is(respond):
+    assert b"\r\nContent-Length: 4\r\n\r\nbody" in respond(b"body", headers=())
+
+
+def test_the_last_answer_of_a_connection_says_so(respond):
+    assert b"\r\nConnection: close\r\n" in respond(b"body", closing=True)
+
+
+def test_an_answer_that_somebody_else_has_given_does_not_leave(respond):
+    with pytest.raises(BrokenPipeError):
+        respond(b"body", lost=True)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +80,14 @@ def test_a_chunked_answer_is_gunicorns_own_affair(respond):
         {"blocks": [b"bo", b"dy"]},
         {"blocks": [b"body"], "headers": ()},
         {"blocks": [], "method": "HEAD"},
-        {"blocks": [], "status": "304 Not Modified", "headers": ()},
+        {"blocks": [], "status": "304 NOT MODIFIED", "headers": ()},
     ],
 )
 def test_what_went_ahead_is_not_sent_again(respond, answer):
     blocks = answer.pop("blocks")
     date = re.compile(rb"Date: .*\r\n")
 
-    whole, rest = (date.sub(b"", b"".join(respond(*blocks, **answer, begun=begun))) for begun in (0, 7))
+    whole, rest = (date.sub(b"", respond(*blocks, **answer, begun=begun)) for begun in (0, 7))
 
     assert whole == b"HTTP/1." + rest
 

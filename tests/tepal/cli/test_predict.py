@@ -115,6 +115,7 @@ def test_parquet_without_its_package_says_what_to_install(store, tmp_path):
 
         assert result.returncode == 1
         assert result.stderr == (
-            "Error: Parquet needs pyarrow, which is not installed here; run: pip install 'tepal[arrow]'\n"
+            "Error: Parquet needs pyarrow, which is not installed here; run: pip install pyarrow, "
+            "or build the image with it: EXTRAS=arrow docker compose up --build\n"
         )
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "in.parquet"}

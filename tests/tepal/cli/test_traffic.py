@@ -12,6 +12,9 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import tepal as library
+from tepal import artifact, choice
+from tepal.cli.remove import remove_command
+from tepal.errors import RepositoryError
 
 X = np.array([[1.0], [2.0], [3.0]])
 
@@ -255,6 +258,36 @@ def test_remove_refuses_what_was_chosen_and_says_what_to_do_first(run):
     assert run("remove", "line", "2")[0] == 0
 
 
+def test_what_is_chosen_meanwhile_is_not_removed(run, monkeypatch):
+    """By somebody who had the lock before."""
+    locked = artifact.locked
+
+    def late(folder):
+        monkeypatch.setattr(artifact, "locked", locked)
+        choice.promote(folder, "3")
+        return locked(folder)
+
+    monkeypatch.setattr(artifact, "locked", late)
+    monkeypatch.setenv("MODEL_STORE", str(run.store))
+
+    with pytest.raises(RepositoryError, match="version 3 of 'line' is pinned"):
+        remove_command.callback("line", "3")
+    assert (run.store / "line" / "3").exists()
+
+
+@pytest.mark.parametrize("command", ["list", "show line", "verify", "rollback line", "remove line 1", "requirements"])
+def test_what_cannot_be_read_is_one_sentence(command, run):
+    """What is chosen, and the whole repository."""
+    (run.store / "line" / choice.FILE).mkdir()
+    code, out, err = run(*command.split())
+    assert (code, err.count("\n")) == ((0, 0) if command == "list" else (1, 1))
+    assert "serving.json of model 'line' cannot be read: Is a directory" in out + err
+
+    shutil.rmtree(run.store)
+    run.store.touch()
+    assert run(*command.split()) == (1, "", "Error: the model repository cannot be looked into: Not a directory\n")
+
+
 def test_a_rollback_passes_over_what_was_removed(run):
     for number in ("1", "2", "3"):
         run("promote", "line", number)
@@ -295,9 +328,11 @@ def test_publish_pins_where_it_is_asked_to(run, tmp_path):
 
 
 def test_one_that_cannot_be_pinned_is_published_and_says_so(run):
-    (run.store / "line" / "serving.json").write_text("{")
+    (run.store / "line" / "serving.json").mkdir()
 
-    with pytest.raises(library.PublishError, match=r"version 4 is published in .*, and not pinned: serving.json"):
+    with pytest.raises(
+        library.PublishError, match=r"version 4 is published in .*, and not pinned: cannot write serving.json"
+    ):
         publish(run.store, 4, promote=True)
 
     assert (run.store / "line" / "4").is_dir()
