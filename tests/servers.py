@@ -50,6 +50,13 @@ class Server(NamedTuple):
             time.sleep(0.01)
         return sorted(map(int, found))
 
+    def settle(self, count: int) -> None:
+        """Wait until it has so many workers: one that ended is replaced, one that has to end is gone."""
+        deadline = time.monotonic() + START
+        while len(self.workers()) != count:
+            assert time.monotonic() < deadline, f"{len(self.workers())} workers:\n{self.log.read_text()}"
+            time.sleep(0.01)
+
 
 @contextlib.contextmanager
 def gunicorn(store: Path, **environ: str) -> Iterator[Server]:
@@ -61,8 +68,8 @@ def gunicorn(store: Path, **environ: str) -> Iterator[Server]:
         tempfile.TemporaryDirectory(prefix="tepal-gunicorn-") as folder,
         _running([sys.executable, "-m", "api"], port, Path(folder) / "log", environ, _lives) as server,
     ):
-        while len(server.workers()) < int(environ["WEB_CONCURRENCY"] or 1):  # the first one answers before the last is there
-            time.sleep(0.01)
+        if count := environ["WEB_CONCURRENCY"]:
+            server.settle(int(count))  # the first one answers before the last is there
         yield server
 
 

@@ -70,7 +70,7 @@ def test_a_model_s_fault_ends_as_the_table_says(fault, path, body, short):
     """With the status and code of the second column; a worker that is to be replaced is; and others are answered."""
     server, door = short
     sends, does = FAULTS[fault][:2]
-    wait_until(lambda: len(server.workers()) == WORKERS, server.log.read_text, seconds=10)
+    server.settle(WORKERS)
     before = server.workers()
 
     received = over_http(door.port)(request("POST", path, body))

@@ -97,7 +97,7 @@ def test_counters_equal_what_the_clients_counted_while_workers_are_killed(store)
             seen = now
         for client in clients:
             client.join()
-        wait_until(lambda: len(server.workers()) == 2, server.log.read_text, seconds=10)
+        server.settle(2)
 
         answered = sum((client.answered for client in clients), Counter())
         broken = {identity for client in clients for identity in client.broken}

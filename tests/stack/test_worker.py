@@ -185,7 +185,7 @@ def test_a_request_that_does_not_arrive_is_told_so_and_frees_its_thread(store):
             assert json.loads(answer.read())["code"] == "request_timeout"
         assert post(server.port, [0, Stall.SLEEPS])[0] == 200
         assert len(silent) == 20
-        assert len(server.workers()) == 1
+        server.settle(1)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -245,4 +245,4 @@ def test_a_client_that_does_not_read_its_answer_gives_its_thread_back(store):
         wait_until(lambda: len([line for line in lines(server) if line.get("rows") == 200_000]) == 2, 30)
 
         wait_until(lambda: post(server.port, [0, Stall.SLEEPS])[0] == 200, 15)
-        assert len(server.workers()) == 1
+        server.settle(1)
