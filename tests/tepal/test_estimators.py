@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 import tepal
 from tepal import proof, repository
@@ -13,7 +14,8 @@ from tests import estimators
 
 
 def ask(version, body):
-    prediction = version.runtime.predict(version.readers.json.read(json.dumps(body).encode(), Notes()))
+    with threadpool_limits(1):  # as the service does: several may add up in another order
+        prediction = version.runtime.predict(version.readers.json.read(json.dumps(body).encode(), Notes()))
     chances = prediction.class_probabilities()
     return {"predictions": prediction.labels(), **({} if chances is None else {"probabilities": chances})}
 
