@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Any
 
@@ -19,6 +20,14 @@ class Master(Arbiter):  # type: ignore[misc]
     def _wanted(self) -> int:
         """The number of workers to have: those asked for, and one for each that only finishes what it has."""
         return int(self._num_workers) + sum(bool(worker.slot.retired) for worker in self.WORKERS.values())
+
+    def spawn_worker(self) -> Any:
+        """A signal that comes before the new worker has handlers of its own is held back: the master's would lose it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     num_workers = property(_wanted, Arbiter._set_num_workers)  # noqa: SLF001
 

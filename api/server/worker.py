@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn import http, util
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 from msgspec.structs import replace
 
@@ -111,6 +112,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGABRT, signal.SIG_DFL)  # from the master, where Python's own handlers cannot run any more
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, Arbiter.SIGNALS)  # which the master held back until now
 
     # The main loop.
 
@@ -468,9 +470,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             os.kill(self.ppid, signal.SIGCHLD)  # wakes it
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        if self._watch.busy:
-            os._exit(0)  # at once, whatever is under way
-        super().handle_quit(sig, frame)
+        """End at once, whatever is under way: this thread itself may hold the locks that an orderly end waits for."""
+        os._exit(0)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Called when the main loop ends and only finishing is left."""

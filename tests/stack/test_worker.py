@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -219,6 +220,20 @@ def test_an_interrupt_ends_it_at_once(store):
             for process in (*server.workers(), server.process.pid):
                 os.kill(process, signal.SIGINT)
         assert server.process.wait(5) == 0
+
+
+def test_a_worker_that_has_just_been_born_hears_a_signal(store):
+    """In its first moments it has only the master's handlers, which put a signal where nobody looks in it."""
+    with servers.gunicorn(store, WEB_CONCURRENCY="1") as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        for _ in range(5):
+            (worker,) = server.workers()
+            os.kill(worker, signal.SIGKILL)
+            while (newborn := children.read_text().split()) in ([], [str(worker)]):
+                pass
+            os.kill(int(newborn[0]), signal.SIGTERM)
+            wait_until(lambda newborn=newborn: newborn != children.read_text().split(), 3)
+            server.settle(1)
 
 
 def test_the_masters_own_messages_are_lines_of_the_same_log(store):
