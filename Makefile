@@ -22,18 +22,18 @@ train: .venv/serve ## train Iris again, as the next version of both models
 examples: .venv/train ## train every example model: epidemic, forecast, income, iris, language
 	@for name in epidemic forecast income iris language; do $(BIN)/python -m train $$name || exit 1; done
 
-# The tests that run in containers wait for them most of the time, so the library's own run beside them, and are shown
-# first; they give way, because some of the containers are under load. With those in containers is what does not mind
-# company. Those that put processes under load come last, with the machine to themselves.
-BESIDE := tests/deploy tests/stack/test_compose.py tests/stack/test_image.py $(wildcard tests/stack/test_container_*.py) \
-  tests/stack/test_cost.py tests/stack/test_estimators.py tests/train
+# The tests that run in containers wait for them most of the time, so the others run beside them and are shown first; they
+# give way, because some of the containers are under load. The tests in which an answer must not be late come last, with the
+# machine to themselves.
+CONTAINERS := tests/deploy $(patsubst %,tests/stack/test_%.py,compose container_faults container_platforms container_rooms image)
+TIMED := $(patsubst %,tests/stack/test_%.py,faults many metrics nasty nginx page rollout rooms swap traffic worker)
 
 test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skipped where they are missing
-	@shown=$$(mktemp); $(BIN)/python -m pytest $(BESIDE) >"$$shown" 2>&1 & pid=$$!; \
+	@shown=$$(mktemp); $(BIN)/python -m pytest $(CONTAINERS) >"$$shown" 2>&1 & pid=$$!; \
 	trap 'kill $$pid; exit 1' INT TERM; \
-	nice $(BIN)/python -m pytest --ignore=tests/stack --ignore=tests/deploy --ignore=tests/train; one=$$?; \
+	nice $(BIN)/python -m pytest $(addprefix --ignore=,$(CONTAINERS) $(TIMED)); one=$$?; \
 	wait $$pid; two=$$?; cat "$$shown"; rm "$$shown"; \
-	$(BIN)/python -m pytest tests/stack $(addprefix --ignore=,$(BESIDE)); exit $$((one + two + $$?))
+	$(BIN)/python -m pytest $(TIMED); exit $$((one + two + $$?))
 
 check: lint test ## everything that must hold before a change goes in
 
@@ -43,9 +43,9 @@ fuzz: .venv/dev ## run the property tests with 10,000 cases each (minutes)
 	  tests/stack/test_nasty.py::test_random_bytes_get_an_answer_of_the_contract_or_none \
 	  tests/stack/test_described.py
 
-chaos: .venv/dev ## do to processes and containers under load what goes wrong, for a minute each (30 minutes)
-	FAULT_SECONDS=60 $(BIN)/python -m pytest -s tests/stack/test_faults.py tests/stack/test_rooms.py \
-	  tests/stack/test_container_faults.py tests/stack/test_container_rooms.py
+chaos: .venv/dev ## do to processes and containers under load what goes wrong, for a minute each (40 minutes)
+	FAULT_SECONDS=60 $(BIN)/python -m pytest -s $(patsubst %,tests/stack/test_%.py,\
+	  faults rooms swap traffic container_faults container_rooms)
 
 soak: .venv/dev ## 1,000,000 predictions, then some by a model that leaks, and files of millions of rows: memory is flat (minutes)
 	SOAK_REQUESTS=1000000 $(BIN)/python -m pytest -s tests/stack/test_memory.py

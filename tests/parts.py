@@ -12,7 +12,7 @@ import pytest
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
 # Seconds for which each fault is done again and again; `make chaos` asks for more.
-FAULT_SECONDS = int(os.environ.get("FAULT_SECONDS", "10"))
+FAULT_SECONDS = int(os.environ.get("FAULT_SECONDS", "6"))
 
 # Predictions of the soak, after half as many to warm up; `make soak` asks for more.
 SOAK_REQUESTS = int(os.environ.get("SOAK_REQUESTS", "10000"))

@@ -16,6 +16,7 @@ from tests.parts import FAULT_SECONDS
 
 RATE = 120  # requests a second, while there are faults
 ROUNDS = 4  # of quiet and fault in turn, where what is quick is compared
+ROUND = max(FAULT_SECONDS / ROUNDS, 2.5)  # seconds, for enough requests to have a p99
 UNMOVED = 1.5  # times the quiet p99: a handful of requests decide a p99, on a machine that other things use too
 
 FLOWERS = (
@@ -160,7 +161,7 @@ def slowed(
     while not quiet or (ratio > UNMOVED and len(quiet) == ROUNDS):
         for _ in range(ROUNDS):
             with Load(port, rate=RATE) as load:
-                time.sleep(FAULT_SECONDS / ROUNDS)
+                time.sleep(ROUND)
             quiet.append(load)
             before()
             with Load(port, rate=RATE) as load:

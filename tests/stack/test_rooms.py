@@ -15,8 +15,7 @@ import pytest
 from api.settings import SETTINGS, SettingError, Settings
 from tests import servers
 from tests.models import Stall
-from tests.parts import FAULT_SECONDS as SECONDS
-from tests.stack.load import RATE, ROUNDS, UNMOVED, Load, Question, endure, slowed
+from tests.stack.load import RATE, ROUND, UNMOVED, Load, Question, endure, slowed
 from tests.stack.refusals import ask, check, stall
 from tests.transports import over_http
 from tests.wire import request
@@ -174,7 +173,7 @@ def test_a_model_that_hangs_in_its_own_replica_slows_no_other(store):
 
     def many_hang() -> None:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
-            end = time.monotonic() + SECONDS / ROUNDS
+            end = time.monotonic() + ROUND
             for hanging in [pool.submit(hang, parts.door.port, end) for _ in range(12)]:
                 statuses.update(hanging.result())
 

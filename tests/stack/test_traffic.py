@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 import tepal
 from tests import servers
 from tests.parts import FAULT_SECONDS
-from tests.stack.load import RATE, ROUNDS, UNMOVED, Load, slowed
+from tests.stack.load import RATE, ROUND, UNMOVED, Load, slowed
 from tests.stack.test_swap import ask, wait_for
 from tests.stack.test_swap import tepal as run
 from train import iris
@@ -116,7 +116,7 @@ def test_a_shadow_that_differs_does_not_slow_the_answers(shared):
     with servers.gunicorn(shared) as api, servers.nginx([f"127.0.0.1:{api.port}"]) as door:
         ratio = slowed(
             door.port,
-            lambda: time.sleep(FAULT_SECONDS / ROUNDS),
+            lambda: time.sleep(ROUND),
             before=lambda: run(shared, "shadow", "iris", "3"),
             after=lambda: run(shared, "shadow", "iris", "off"),
         )
