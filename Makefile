@@ -22,18 +22,21 @@ train: .venv/serve ## train Iris again, as the next version of both models
 examples: .venv/train ## train every example model: epidemic, forecast, income, iris, language
 	@for name in epidemic forecast income iris language; do $(BIN)/python -m train $$name || exit 1; done
 
-# The tests that run in containers wait for them most of the time, so the others run beside them and are shown first; they
-# give way, because some of the containers are under load. The tests in which an answer must not be late come last, with the
-# machine to themselves.
+# Three runs beside each other: the tests in containers wait for them most of the time, and the two others give way to them,
+# because some of the containers are under load. Then the tests in which no answer may be late, with the machine to themselves.
 CONTAINERS := tests/deploy $(patsubst %,tests/stack/test_%.py,compose container_faults container_platforms container_rooms image)
 TIMED := $(patsubst %,tests/stack/test_%.py,faults many metrics nasty nginx page rollout rooms swap traffic worker)
+PYTEST := $(BIN)/python -m pytest
 
 test: .venv/dev ## run the tests; what needs nginx, Chromium or Docker is skipped where they are missing
-	@shown=$$(mktemp); $(BIN)/python -m pytest $(CONTAINERS) >"$$shown" 2>&1 & pid=$$!; \
-	trap 'kill $$pid; exit 1' INT TERM; \
-	nice $(BIN)/python -m pytest $(addprefix --ignore=,$(CONTAINERS) $(TIMED)); one=$$?; \
-	wait $$pid; two=$$?; cat "$$shown"; rm "$$shown"; \
-	$(BIN)/python -m pytest $(TIMED); exit $$((one + two + $$?))
+	@shown=$$(mktemp -d); \
+	nice $(PYTEST) tests/tepal >"$$shown/library" 2>&1 & library=$$!; \
+	$(PYTEST) $(CONTAINERS) >"$$shown/containers" 2>&1 & containers=$$!; \
+	trap 'kill $$library $$containers; exit 1' INT TERM; \
+	nice $(PYTEST) $(addprefix --ignore=,tests/tepal $(CONTAINERS) $(TIMED)); failed=$$?; \
+	wait $$library || failed=1; cat "$$shown/library"; \
+	wait $$containers || failed=1; cat "$$shown/containers"; rm -r "$$shown"; \
+	$(PYTEST) $(TIMED) || failed=1; exit $$failed
 
 check: lint test ## everything that must hold before a change goes in
 
