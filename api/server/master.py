@@ -21,6 +21,8 @@ class Master(Arbiter):  # type: ignore[misc]
         """The number of workers to have: those asked for, and one for each that only finishes what it has."""
         return int(self._num_workers) + sum(bool(worker.slot.retired) for worker in self.WORKERS.values())
 
+    num_workers = property(_wanted, Arbiter._set_num_workers)  # noqa: SLF001
+
     def spawn_worker(self) -> Any:
         """A signal that comes before the new worker has handlers of its own is held back: the master's would lose it."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
@@ -28,8 +30,6 @@ class Master(Arbiter):  # type: ignore[misc]
             return super().spawn_worker()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    num_workers = property(_wanted, Arbiter._set_num_workers)  # noqa: SLF001
 
     def murder_workers(self) -> None:
         """End the workers whose heart stopped; but not after a time in which nobody's could beat, ours included."""

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from statistics import median
 from types import TracebackType
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ from tests.parts import FAULT_SECONDS
 RATE = 120  # requests a second, while there are faults
 ROUNDS = 4  # of quiet and fault in turn, where what is quick is compared
 ROUND = max(FAULT_SECONDS / ROUNDS, 2.5)  # seconds, for enough requests to have a p99
-SLICE = 0.005  # seconds; a shorter p99 tells only who had to wait for a core while all parts share two of them
 UNMOVED = 1.5  # times the quiet p99: a handful of requests decide a p99, on a machine that other things use too
 
 FLOWERS = (
@@ -150,11 +150,12 @@ def slowed(
     before: Callable[[], object] = lambda: None,
     after: Callable[[], object] = lambda: None,
 ) -> float:
-    """How much longer the p99 of a load on ``port`` is while ``fault`` runs than while it does not, or than ``SLICE``.
+    """How much longer the p99 of a load on ``port`` is while ``fault`` runs than while it does not.
 
-    In rounds that alternate, so that what else the machine does is as likely in the one as in the other; where they say
-    that it moved, as many again, and all of them decide. before, after: what makes ready for the fault, and undoes it,
-    while there is no load.
+    In rounds that alternate, so that what else the machine does is as likely in the one as in the other, and by the median
+    of their p99, which no single round decides; where it says that it moved, as many again, and all of them decide.
+
+    before, after: what makes ready for the fault, and undoes it, while there is no load.
     """
     quiet: list[Load] = []
     beside: list[Load] = []
@@ -169,18 +170,14 @@ def slowed(
                 fault()
             beside.append(load)
             after()
-        ratio = _p99(beside) / max(_p99(quiet), SLICE)
+        ratio = median(load.p99 for load in beside) / median(load.p99 for load in quiet)
     print(
         *(f"quiet: {one}\nbeside: {other}" for one, other in zip(quiet, beside)),
-        f"p99 {_p99(beside) / _p99(quiet):.2f} times the quiet one",
+        f"p99 {ratio:.2f} times the quiet one",
         sep="\n",
     )
     assert [failure for load in quiet + beside for failure in load.failures] == []
     return ratio
-
-
-def _p99(loads: list[Load]) -> float:
-    return quantile([seconds for load in loads for seconds in load.seconds], 0.99)
 
 
 def endure(load: Load, fault: Callable[[], object], every: float) -> None:
